@@ -1,0 +1,119 @@
+"""The errors of topicidx, one tree.
+
+    TopicidxError
+    ├── SettingsError              a setting or option has a wrong value
+    ├── WorkspaceNotFoundError     no `.topicidx` folder here or above
+    ├── MissingExtraError          an optional dependency is not installed
+    ├── SourceError                a folder or manifest of pictures cannot be used
+    ├── ImageError                 one picture cannot be read
+    ├── TrainingError              the captions or pictures do not suffice, or training diverged
+    ├── SpaceError                 a topic space cannot be used
+    │   ├── SpaceNotFoundError         there is none in that place
+    │   ├── SpaceDamagedError          a file of it is missing, cut short or inconsistent
+    │   ├── SpaceVersionError          it was written by a newer topicidx
+    │   └── SpaceMismatchError         it is not the space the store was filled with
+    ├── QueryError                 a query cannot be answered
+    │   ├── QuerySyntaxError           it is empty, or not in the query language
+    │   └── UnknownWordError           none of its words is in the vocabulary
+    └── StoreError                 a store cannot be read or written
+        ├── StoreNotFoundError         there is none in that place
+        ├── StoreBusyError             another process is writing to it
+        ├── StoreDamagedError          it cannot be opened
+        ├── StoreFullError             no disk space is left for it
+        └── InvalidPointError          a vector or payload that a store must never hold
+
+Every message says what happened, to which file or point, and what to do next. `exit_code` is what the command line ends
+with: 1 for "could not be done", 2 for "asked for wrongly".
+"""
+
+from typing import ClassVar
+
+
+class TopicidxError(Exception):
+    """Root of all errors that topicidx raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(TopicidxError):
+    """A setting or option has a wrong value."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class WorkspaceNotFoundError(TopicidxError):
+    """No `.topicidx` folder in the working directory or any of its parents."""
+
+
+class MissingExtraError(TopicidxError):
+    """An optional dependency is not installed; the message holds the install line."""
+
+
+class SourceError(TopicidxError):
+    """A folder or manifest of pictures cannot be used."""
+
+
+class ImageError(TopicidxError):
+    """One picture cannot be read; `str(error)` is the reason, without the file name."""
+
+
+class TrainingError(TopicidxError):
+    """The captions or pictures do not suffice to train, or training diverged."""
+
+
+class SpaceError(TopicidxError):
+    """A topic space cannot be used."""
+
+
+class SpaceNotFoundError(SpaceError):
+    """There is no topic space in that place."""
+
+
+class SpaceDamagedError(SpaceError):
+    """A file of the topic space is missing, cut short or inconsistent with the others."""
+
+
+class SpaceVersionError(SpaceError):
+    """The topic space was written in a format newer than this topicidx reads."""
+
+
+class SpaceMismatchError(SpaceError):
+    """The store was filled with the vectors of another topic space."""
+
+
+class QueryError(TopicidxError):
+    """A query cannot be answered."""
+
+
+class QuerySyntaxError(QueryError):
+    """The query is empty, or not in the query language."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UnknownWordError(QueryError):
+    """None of the query's words is in the vocabulary."""
+
+
+class StoreError(TopicidxError):
+    """A store cannot be read or written."""
+
+
+class StoreNotFoundError(StoreError):
+    """There is no store in that place."""
+
+
+class StoreBusyError(StoreError):
+    """Another process is writing to the store."""
+
+
+class StoreDamagedError(StoreError):
+    """The store cannot be opened."""
+
+
+class StoreFullError(StoreError):
+    """No disk space is left for the store."""
+
+
+class InvalidPointError(StoreError):
+    """A vector or payload that a store must never hold: wrong dimension, NaN, infinite or negative values."""

@@ -1,0 +1,144 @@
+"""Settings: flags over `TOPICIDX_*` variables over `topicidx.toml`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from topicidx.errors import SettingsError
+
+FILE_NAME = "topicidx.toml"
+
+Arch = Literal["googlenet", "bvlc"]
+Match = Literal["all", "mean"]
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class LdaSettings(BaseModel):
+    """How captions become topics. What is None adapts to the size of the corpus (`topicidx.embedders.lda`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_topics: Annotated[int, Field(ge=2, le=65_536)] = 500
+    language: str = "en"
+    punctuation: Literal["space", "remove"] = "space"
+    extra_stop_words: tuple[str, ...] = ()
+    #: Stems in fewer captioned pictures than this are dropped.
+    min_documents: Positive | None = None
+    #: Stems in more than this share of the captioned pictures are dropped.
+    max_document_share: Share = 0.5
+    passes: Positive | None = None
+    chunksize: Positive | None = None
+    #: Symmetric document-topic prior of each topic.
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    #: Symmetric topic-word prior of each word.
+    eta: Annotated[float, Field(gt=0)] | None = None
+
+
+class TrainingSettings(BaseModel):
+    """How the network learns to predict topics. What is None adapts to the number of pictures and the architecture."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arch: Arch = "googlenet"
+    #: "imagenet" (torchvision's weights, downloaded once), "random", or a weight file.
+    init: str = "imagenet"
+    #: Which layers learn: everything, the published recipe's tail (inception 4e to 5b) and head, or the head alone.
+    layers: Literal["all", "tail", "head"] | None = None
+    epochs: Positive | None = None
+    batch_size: Positive | None = None
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    #: Learning rate of the new layer.
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    #: Learning rate of the pretrained layers that learn.
+    pretrained_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    #: Passes in which the new layer learns alone, before the others join.
+    head_epochs: Annotated[int, Field(ge=0)] | None = None
+    #: Training ends after this many passes without a better validation loss.
+    patience: Positive = 4
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    #: Bring the pretrained features to mean 0 and deviation 1 before the new layer.
+    standardize: bool = True
+    #: What of a picture is seen when it is indexed: all of it, or the middle that crop leaves of resize.
+    view: Literal["whole", "center"] = "whole"
+    #: Pictures are resized to resize x resize, of which crop x crop is seen, at random in training.
+    resize: Positive | None = None
+    crop: Positive | None = None
+    #: Views (crop and mirror) of each picture that are computed once where the trunk is frozen.
+    views: Positive | None = None
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    #: Disk space for the frozen trunk's outputs; fewer views are kept where they would need more.
+    cache_gigabytes: Annotated[float, Field(ge=0)] = 12.0
+
+
+class IngestSettings(BaseModel):
+    """How pictures are read and written to a store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch_size: Positive = 32
+    decode_threads: Positive | None = None
+    #: Pictures with more pixels than this are refused (decompression bombs).
+    max_pixels: Positive = 178_956_970
+
+
+class Settings(BaseSettings):
+    """All settings of topicidx. `Settings.load(limit=5)` is what a command uses: its flags come first."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOPICIDX_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    home: Path | None = None
+    space: Path | None = None
+    store: str | None = None
+    collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "photos"
+    match: Match = "all"
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 10
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    lda: LdaSettings = LdaSettings()
+    training: TrainingSettings = TrainingSettings()
+    ingest: IngestSettings = IngestSettings()
+
+    @classmethod
+    def load(cls, file: Path | None = None, **flags: Any) -> "Settings":
+        """Settings from flags (those that are None count as not given), the environment and `file`, in this order.
+
+        `file` is `topicidx.toml` in the working directory or the nearest folder above by default. Nested settings are
+        given as `lda={"num_topics": 100}`. Raises SettingsError that names the setting and where it may be put right.
+        """
+        file = file or _nearest_file(Path.cwd())
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return type("Settings", (cls,), {"settings_file": file, "__module__": cls.__module__})(**given)
+        except ValidationError as error:
+            raise SettingsError(_explain(error, file)) from error
+        except ValueError as error:  # topicidx.toml is not TOML, or a variable not JSON
+            raise SettingsError(f"cannot read the settings{f' in {file}' if file else ''}: {error}") from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        file = getattr(settings_cls, "settings_file", None)
+        toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
+        return init_settings, env_settings, *toml
+
+
+def _nearest_file(start: Path) -> Path | None:
+    start = start.absolute()
+    return next((path for folder in (start, *start.parents) if (path := folder / FILE_NAME).is_file()), None)
+
+
+def _explain(error: ValidationError, file: Path | None) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(map(str, problem["loc"]))
+        message = problem["msg"][:1].lower() + problem["msg"][1:]
+        lines.append(f"{name}: {message} (given: {problem['input']!r})")
+    places = f"; look at the flags, the TOPICIDX_ variables{f' and {file}' if file else ''}"
+    return "wrong setting: " + "; ".join(lines) + places

@@ -1,0 +1,3 @@
+"""The version of topicidx, kept in this one place."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,61 @@
+"""The `.topicidx` workspace: where a collection's topic space and store live."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from topicidx.errors import SettingsError, WorkspaceNotFoundError
+
+FOLDER_NAME = ".topicidx"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A `.topicidx` folder: the topic space in `space/`, the embedded store in `store/`."""
+
+    home: Path
+
+    @property
+    def space(self) -> Path:
+        return self.home / "space"
+
+    @property
+    def store(self) -> Path:
+        return self.home / "store"
+
+    @classmethod
+    def find(cls, home: Path | None = None, *, start: Path | None = None) -> "Workspace":
+        """The workspace at `home`, or else the nearest one at or above `start` (the working directory by default).
+
+        Raises WorkspaceNotFoundError where there is none.
+        """
+        if home is not None:
+            if not home.is_dir():
+                raise WorkspaceNotFoundError(
+                    f"there is no workspace at {home}; `topicidx train SOURCE --home {home}` makes one"
+                )
+            return cls(home)
+        found = _nearest(start or Path.cwd())
+        if found is None:
+            raise WorkspaceNotFoundError(
+                f"there is no {FOLDER_NAME} folder here or in any folder above; "
+                "`topicidx train SOURCE` makes one, --home or TOPICIDX_HOME names one elsewhere"
+            )
+        return cls(found)
+
+    @classmethod
+    def find_or_create(cls, home: Path | None = None, *, start: Path | None = None) -> "Workspace":
+        """As `find`, but makes a workspace at `home`, or in `start`, where there is none."""
+        start = start or Path.cwd()
+        folder = home or _nearest(start) or start / FOLDER_NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"cannot make the workspace {folder}: {error.strerror}; choose another place with --home"
+            ) from error
+        return cls(folder)
+
+
+def _nearest(start: Path) -> Path | None:
+    start = start.absolute()
+    return next((home for folder in (start, *start.parents) if (home := folder / FOLDER_NAME).is_dir()), None)

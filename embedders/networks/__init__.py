@@ -1,0 +1,1 @@
+"""The networks that predict topics from pixels: their layers, weights and the pixels they expect."""

@@ -1,0 +1,101 @@
+"""The architectures by name: how each is built, which pixels it expects and where its first weights come from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from topicidx.embedders.networks.bvlc import build_bvlc, caffe_key
+from topicidx.embedders.networks.googlenet import build_googlenet
+from topicidx.errors import SettingsError, TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A GoogLeNet: `build` gives (trunk, tail); `source_key` is the name that published weights give a parameter.
+
+    Pixels (RGB, 0..255) become (pixel - mean) / scale, in BGR order where `bgr` says so.
+    """
+
+    name: str
+    build: Callable[[], tuple[nn.Sequential, nn.Sequential]]
+    source_key: Callable[[str], str]
+    mean: tuple[float, float, float]
+    scale: float
+    bgr: bool
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """uint8 RGB (n, h, w, 3) -> float32 (n, 3, h, w) as the network expects it, channels last in memory."""
+        mean = torch.tensor(self.mean, device=pixels.device)
+        values = (pixels.float() - mean) / self.scale
+        if self.bgr:
+            values = values.flip(-1)
+        return values.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    # torchvision's weights were trained on pixels from -1 to 1, which its `transform_input` restores from ImageNet's mean.
+    "googlenet": Architecture("googlenet", build_googlenet, lambda key: key, (127.5, 127.5, 127.5), 127.5, bgr=False),
+    "bvlc": Architecture("bvlc", build_bvlc, caffe_key, (123.0, 117.0, 104.0), 1.0, bgr=True),
+}
+
+
+def load_initial_weights(architecture: Architecture, init: str, trunk: nn.Module, tail: nn.Module) -> None:
+    """Give trunk and tail their first weights: "imagenet", "random" (kept as built), or a weight file.
+
+    A file is a .safetensors, or a PyTorch state dict (opened without running code from it), with the names of torchvision
+    (googlenet) or Caffe (bvlc). Classifier weights in it are ignored. Raises SettingsError where `init` cannot be used.
+    """
+    if init == "random":
+        return
+    weights = _download(architecture) if init == "imagenet" else _read(Path(init))
+    for part in (trunk, tail):
+        part.load_state_dict({key: _find(weights, architecture, key, value, init) for key, value in part.state_dict().items()})
+
+
+def _download(architecture: Architecture) -> Mapping[str, Tensor]:
+    if architecture.name != "googlenet":
+        raise SettingsError(f"there is no download for the {architecture.name} weights; name their file with --init FILE")
+    from torchvision.models import GoogLeNet_Weights
+
+    try:
+        return GoogLeNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (URLError, OSError, RuntimeError) as error:
+        raise TrainingError(
+            f"the ImageNet weights could not be fetched ({error}); try again with a network connection, "
+            "or name a weight file with --init FILE, or train from nothing with --init random"
+        ) from error
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise SettingsError(f"--init: there is no weight file {path}; give imagenet, random or the path of a weight file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError, ImportError) as error:
+        raise SettingsError(f"--init: cannot read weights from {path}: {error}") from error
+    except Exception as error:  # torch.load raises pickle's own errors for files that are no state dict
+        if type(error).__module__ not in {"pickle", "_pickle", "zipfile"}:
+            raise
+        raise SettingsError(f"--init: {path} is no PyTorch weight file: {error}") from error
+    if not isinstance(weights, Mapping):
+        raise SettingsError(f"--init: {path} holds no state dict but a {type(weights).__name__}")
+    return weights
+
+
+def _find(weights: Mapping[str, Tensor], architecture: Architecture, key: str, like: Tensor, init: str) -> Tensor:
+    name = architecture.source_key(key)
+    if name not in weights:
+        raise SettingsError(f"--init: {init} has no tensor {name!r}; are these weights of {architecture.name}?")
+    if weights[name].shape != like.shape:
+        raise SettingsError(
+            f"--init: {init}: {name!r} is {tuple(weights[name].shape)}, {architecture.name} needs {tuple(like.shape)}"
+        )
+    return weights[name]

@@ -1,0 +1,132 @@
+"""CaptionNormalizer: from a caption to the stems a topic model counts; the only normaliser of the project."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import Stemmer
+
+from topicidx.errors import SettingsError
+
+#: PyStemmer's algorithm for each language that has one; English takes the published method's Porter stemmer.
+STEMMERS = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "porter", "es": "spanish",
+    "et": "estonian", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi",
+    "hu": "hungarian", "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "nb": "norwegian",
+    "ne": "nepali", "nl": "dutch", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian",
+    "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+
+_APOSTROPHES = "'\u2018\u2019\u02bc\uff07\u0060\u00b4"
+# They only choose how the character before them is drawn, but Unicode counts them as marks, which belong to words.
+_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# Marks that stand on letters (accents, vowel signs) belong to the word; those that enclose (Me) are drawn round emoji.
+_WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No"})
+
+
+class Token(NamedTuple):
+    """A word as written (lower case) and its stem."""
+
+    form: str
+    stem: str
+
+
+@dataclass(frozen=True)
+class CaptionNormalizer:
+    """The five published steps from a caption to stems, with the data they need, so that it is saved with a model.
+
+    1. `#` becomes a space. 2. Everything but letters and digits becomes a space, and apostrophes vanish (with
+    `punctuation="remove"`, as published, both vanish: `sunrise,beach` becomes one word). 3. Lower case. 4. Stop words
+    go. 5. The others are stemmed.
+    Before them compatibility forms are resolved (Unicode NFKC), so that letters from decorative alphabets count as letters.
+    Source: Gomez, "Learning Image Topics from Instagram" (2017), Text preprocessing.
+    """
+
+    language: str
+    stemmer: str
+    stop_words: frozenset[str]
+    punctuation: Literal["space", "remove"] = "space"
+
+    @classmethod
+    def for_language(
+        cls, language: str = "en", *, punctuation: Literal["space", "remove"] = "space", extra_stop_words: Iterable[str] = ()
+    ) -> "CaptionNormalizer":
+        """The normaliser of a language (ISO 639-1), with spaCy's stop words and PyStemmer's stemmer for it.
+
+        Raises SettingsError for a language that either of them does not know. Imports spaCy.
+        """
+        if language not in STEMMERS:
+            raise SettingsError(f"no stemmer for the language {language!r}; known are {', '.join(STEMMERS)}")
+        import spacy
+
+        try:
+            words = spacy.blank(language).Defaults.stop_words
+        except ImportError as error:
+            raise SettingsError(f"spaCy has no stop words for the language {language!r}") from error
+        bare = cls(language, STEMMERS[language], frozenset(), punctuation)
+        stop_words = frozenset(form for word in (*words, *extra_stop_words) for form in bare._forms(word))
+        return cls(language, STEMMERS[language], stop_words, punctuation)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "CaptionNormalizer":
+        """The normaliser that `to_json` described."""
+        return cls(value["language"], value["stemmer"], frozenset(value["stop_words"]), value["punctuation"])
+
+    def to_json(self) -> dict[str, Any]:
+        """A description in JSON values, the same for equal normalisers."""
+        return {
+            "language": self.language,
+            "stemmer": self.stemmer,
+            "punctuation": self.punctuation,
+            "stop_words": sorted(self.stop_words),
+        }
+
+    def tokens(self, text: str) -> list[Token]:
+        """The words of `text` that are no stop words, in their order, with their stems. Any string will do."""
+        return [Token(form, self._stem(form)) for form in self._forms(text) if form not in self.stop_words]
+
+    def stems(self, text: str) -> list[str]:
+        """The stems of `text`, in their order."""
+        return [token.stem for token in self.tokens(text)]
+
+    def only_stop_words(self, text: str) -> bool:
+        """True when `text` has words, and every one of them is a stop word."""
+        return bool(self._forms(text)) and not self.tokens(text)
+
+    def _forms(self, text: str) -> list[str]:
+        if not text.isascii():
+            text = unicodedata.normalize("NFKC", _VARIATION_SELECTORS.sub("", text))
+        words = text.lower().translate(self._characters).split()
+        return [word for word in words if any(map(str.isalnum, word))]
+
+    def _stem(self, form: str) -> str:
+        stem: str = self._stemmer.stemWord(form)
+        return stem or form
+
+    @cached_property
+    def _characters(self) -> "_Characters":
+        return _Characters(" " if self.punctuation == "space" else "")
+
+    @cached_property
+    def _stemmer(self) -> Any:
+        return Stemmer.Stemmer(self.stemmer)
+
+
+class _Characters(dict[int, str]):
+    """A table for `str.translate` that says of each character what stays of it, filled as characters are met."""
+
+    def __init__(self, other: str) -> None:
+        super().__init__({ord("#"): " "} | {ord(char): "" for char in _APOSTROPHES})
+        self.other = other
+
+    def __missing__(self, codepoint: int) -> str:
+        char = chr(codepoint)
+        if unicodedata.category(char) in _WORD_CATEGORIES:
+            kept = char
+        else:
+            kept = " " if char.isspace() else self.other
+        self[codepoint] = kept
+        return kept

@@ -1,0 +1,123 @@
+"""Picture files to pixels: decoding that survives anything a folder may hold."""
+
+import hashlib
+import stat
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from struct import error as StructError
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
+
+from topicidx.errors import ImageError
+
+#: Endings of the files a folder is searched for.
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"})
+
+#: Twice Pillow's own warning level; pictures beyond it are refused as decompression bombs.
+MAX_PIXELS = 178_956_970
+
+Pixels = NDArray[np.uint8]
+
+# Sizes are checked here, against the caller's limit.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture: upright RGB pixels, reduced but at least as large as asked for, and facts of its file.
+
+    width and height are those of the full, upright picture, in pixels; taken_at is EXIF's local time in ISO 8601.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    taken_at: str | None
+
+
+def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode the picture at `path`, with large JPEGs reduced while decoding to no less than `at_least` pixels a side.
+
+    Raises ImageError, whose text is the reason, for whatever is no whole picture of at most `max_pixels` pixels.
+    """
+    _check_file(path)
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > max_pixels:
+                raise ImageError(f"{image.width} x {image.height} pixels are more than the {max_pixels:,} allowed")
+            size = image.size
+            image.draft("RGB", (at_least, at_least))
+            image.load()
+            exif = image.getexif()
+            upright = ImageOps.exif_transpose(_to_rgb(image))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"too many pixels for a picture: {error}") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError("not a picture in any known format") from error
+    except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, TypeError, MemoryError, StructError) as error:
+        # What Pillow's decoders raise for damaged files; it documents no common root.
+        raise ImageError(f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}") from error
+    turned = exif.get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
+    width, height = reversed(size) if turned else size
+    return Picture(upright, width, height, _taken_at(exif))
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits. Raises ImageError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ImageError(error.strerror or str(error)) from error
+
+
+def whole_view(image: Image.Image, size: int) -> Pixels:
+    """The whole picture, squashed to uint8 (size, size, 3)."""
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0))
+
+
+def center_view(image: Image.Image, resize: int, crop: int) -> Pixels:
+    """The middle of the picture: squashed to resize x resize, of which uint8 (crop, crop, 3) is left."""
+    offset = (resize - crop) // 2
+    return whole_view(image, resize)[offset : offset + crop, offset : offset + crop]
+
+
+def random_view(image: Image.Image, resize: int, crop: int, rng: np.random.Generator) -> Pixels:
+    """A random crop, mirrored half the time: squashed to resize x resize, of which uint8 (crop, crop, 3) is left."""
+    top, left = rng.integers(resize - crop + 1, size=2)
+    view = whole_view(image, resize)[top : top + crop, left : left + crop]
+    return view[:, ::-1] if rng.integers(2) else view
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise ImageError(getattr(error, "strerror", None) or str(error)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("not a file")
+    if status.st_size == 0:
+        raise ImageError("the file is empty")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in {"I;16", "I;16B", "I;16L", "I"}:  # Pillow's own conversion clips sixteen bits to eight
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _taken_at(exif: Image.Exif) -> str | None:
+    written = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+    try:
+        return datetime.strptime(str(written), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007 EXIF's time has no zone
+    except ValueError:
+        return None

@@ -1,0 +1,199 @@
+"""TopicSpace: the trained bundle that defines the vector space, as a folder without pickle."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topicidx.atomic import new_folder, recover_folder
+from topicidx.embedders.bundle import (
+    FORMAT_VERSION,
+    MANIFEST,
+    EncoderEntry,
+    Manifest,
+    TextEntry,
+    fingerprint,
+    read_manifest,
+    read_tensors,
+    write_manifest,
+    write_tensors,
+)
+from topicidx.embedders.corpus import Vocabulary
+from topicidx.embedders.normalizer import CaptionNormalizer
+from topicidx.embedders.protocols import ImageEncoder, Scores, TextEncoder, load_encoder_class
+from topicidx.embedders.word_table import WordTable
+from topicidx.errors import SpaceDamagedError, SpaceError
+
+Float32 = NDArray[np.float32]
+
+TEXT_TENSORS = "lda.safetensors"
+WORD_VECTORS = "words.safetensors"
+VOCABULARY = "vocabulary.jsonl"
+IMAGE_TENSORS = "image.safetensors"
+
+
+class TopicSpace:
+    """A topic space opened from its folder; encoders and word vectors are read when first used."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @classmethod
+    def load(cls, folder: Path) -> "TopicSpace":
+        """Open the bundle in `folder`; light: no tensor is read, no learning library imported.
+
+        Raises SpaceNotFoundError, SpaceVersionError or SpaceDamagedError with what to do next.
+        """
+        recover_folder(folder)
+        return cls(folder, read_manifest(folder))
+
+    @property
+    def dimensions(self) -> int:
+        """Length of every vector of the space: the number of topics."""
+        return self.manifest.dimensions
+
+    @property
+    def scores(self) -> Scores:
+        return self.manifest.text.scores
+
+    @property
+    def vector_space(self) -> str:
+        """The fingerprint that a store's points must agree with. Raises SpaceError for a space of captions only."""
+        if self.manifest.vector_space is None:
+            raise self._captions_only()
+        return self.manifest.vector_space
+
+    @property
+    def query_side(self) -> str:
+        """The fingerprint of words, word vectors and normaliser."""
+        return self.manifest.query_side
+
+    @cached_property
+    def normalizer(self) -> CaptionNormalizer:
+        try:
+            return CaptionNormalizer.from_json(self.manifest.text.normalizer)
+        except (KeyError, TypeError) as error:
+            raise SpaceDamagedError(f"the normaliser of {self.folder} is damaged: {error}; train it again") from error
+
+    @cached_property
+    def words(self) -> WordTable:
+        """The vocabulary and the word vectors, read by slice."""
+        return WordTable(
+            self.normalizer, self.folder / WORD_VECTORS, self.folder / VOCABULARY, self.dimensions, self.manifest.text.words
+        )
+
+    @cached_property
+    def topic_prior(self) -> Float32:
+        """p(k), float32 (dimensions,): the mean topic weight over the training captions."""
+        shapes = {"topic_prior": (self.dimensions,)}
+        prior: Float32 = read_tensors(self.folder / TEXT_TENSORS, shapes)["topic_prior"]
+        return prior
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The text encoder, restored from the bundle."""
+        entry = self.manifest.text
+        restored: TextEncoder = load_encoder_class("text", entry.encoder).restore(
+            read_tensors(self.folder / TEXT_TENSORS), entry.settings, self.normalizer, self.words.vocabulary
+        )
+        return restored
+
+    @cached_property
+    def image_encoder(self) -> ImageEncoder:
+        """The image encoder, restored from the bundle. Raises SpaceError for a space of captions only."""
+        entry = self.manifest.image
+        if entry is None:
+            raise self._captions_only()
+        restored: ImageEncoder = load_encoder_class("image", entry.encoder).restore(
+            read_tensors(self.folder / IMAGE_TENSORS), entry.settings
+        )
+        return restored
+
+    def encode_text(self, texts: Sequence[str]) -> Float32:
+        """Topic distributions of captions: float32 (n, dimensions). Imports gensim."""
+        vectors: Float32 = self.text_encoder.encode(texts)
+        return vectors
+
+    def encode_images(self, paths: Sequence[Path], *, batch_size: int = 32) -> Float32:
+        """Topic distributions of picture files: float32 (n, dimensions). Imports torch. Raises ImageError."""
+        from topicidx.embedders.pictures import open_picture
+
+        encoder = self.image_encoder
+        parts = [np.empty((0, self.dimensions), dtype=np.float32)]
+        for begin in range(0, len(paths), batch_size):
+            pictures = [open_picture(path, at_least=encoder.input_size) for path in paths[begin : begin + batch_size]]
+            parts.append(encoder.encode([encoder.prepare(picture.image) for picture in pictures]))
+        return np.concatenate(parts)
+
+    def _captions_only(self) -> SpaceError:
+        return SpaceError(
+            f"the topic space {self.folder} has no image model yet; `topicidx train SOURCE --only image` adds one"
+        )
+
+
+def write_topic_space(
+    folder: Path,
+    text: TextEncoder,
+    image: ImageEncoder | None = None,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    attachments: Mapping[str, bytes] | None = None,
+) -> TopicSpace:
+    """Write a bundle to `folder`, whole or not at all, in place of the one there, and open it.
+
+    `attachments` are further files by name (training.png, training.jsonl); like provenance and metrics they are no part
+    of a fingerprint. Raises SpaceError where something other than a topic space is in the way.
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SpaceError(f"{folder} exists and is no topic space; name another place with --space")
+    lift, topics = text.word_vectors()
+    text_tensors = text.tensors()
+    words = {"lift": lift, "topics": topics}
+    entry = TextEntry(
+        encoder=text.name,
+        settings=text.settings_json(),
+        scores=text.scores,
+        normalizer=text.normalizer.to_json(),
+        words=len(text.vocabulary),
+    )
+    image_entry = image and EncoderEntry(encoder=image.name, settings=image.settings_json())
+    with new_folder(folder) as building:
+        write_tensors(building / TEXT_TENSORS, text_tensors)
+        write_tensors(building / WORD_VECTORS, words)
+        text.vocabulary.write(building / VOCABULARY)
+        if image is not None:
+            write_tensors(building / IMAGE_TENSORS, image.tensors())
+        for name, content in (attachments or {}).items():
+            (building / name).write_bytes(content)
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            dimensions=text.dimensions,
+            text=entry,
+            image=image_entry,
+            vector_space=image and image_entry and _vector_space(text, image, image_entry),
+            query_side=_query_side(entry, words, text.vocabulary),
+            files={path.name: path.stat().st_size for path in sorted(building.iterdir())},
+            provenance=dict(provenance or {}),
+            metrics=dict(metrics or {}),
+        )
+        write_manifest(building, manifest)
+    return TopicSpace.load(folder)
+
+
+def _vector_space(text: TextEncoder, image: ImageEncoder, entry: EncoderEntry) -> str:
+    # The text tensors are the topics themselves: a vector's axes mean what they say.
+    return fingerprint(
+        {f"image.{name}": tensor for name, tensor in image.tensors().items()}
+        | {f"text.{name}": tensor for name, tensor in text.tensors().items()}
+        | {"image": entry.model_dump(mode="json"), "dimensions": text.dimensions}
+    )
+
+
+def _query_side(entry: TextEntry, words: Mapping[str, Float32], vocabulary: Vocabulary) -> str:
+    forms = [[word.stem, [form for form, _ in word.forms]] for word in vocabulary.words]
+    return fingerprint({**words, "forms": forms, "normalizer": entry.normalizer, "scores": entry.scores})
