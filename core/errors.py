@@ -54,7 +54,14 @@ class SourceError(TopicidxError):
 
 
 class ImageError(TopicidxError):
-    """One picture cannot be read; `str(error)` is the reason, without the file name."""
+    """One picture cannot be read; `str(error)` is the reason, without the file name.
+
+    lasting: False where the file itself could not be got at, so that a later try may succeed.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 class TrainingError(TopicidxError):

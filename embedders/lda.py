@@ -149,9 +149,9 @@ class LdaTextEncoder:
         rows = list(_infer(self.gensim_model, bags))
         return np.stack(rows) if rows else np.empty((0, self.dimensions), dtype=np.float32)
 
-    def known_words(self, text: str) -> int:
-        """How many words of `text` the vocabulary knows."""
-        return sum(count for _, count in self.vocabulary.bag_of_words(self.normalizer.stems(text)))
+    def knows(self, text: str) -> bool:
+        """True when the vocabulary has a word of `text`."""
+        return any(stem in self.vocabulary.ids for stem in self.normalizer.stems(text))
 
     def word_vectors(self) -> tuple[Float32, Float32]:
         """The two vectors of each vocabulary word, (lift, topics): float32 (words, topics) each.

@@ -61,6 +61,8 @@ def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> 
     except Image.UnidentifiedImageError as error:
         raise ImageError("not a picture in any known format") from error
     except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, TypeError, MemoryError, StructError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _unreachable(error) from error
         # What Pillow's decoders raise for damaged files; it documents no common root.
         raise ImageError(f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}") from error
     turned = exif.get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
@@ -74,7 +76,7 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ImageError(error.strerror or str(error)) from error
+        raise _unreachable(error) from error
 
 
 def whole_view(image: Image.Image, size: int) -> Pixels:
@@ -99,11 +101,15 @@ def _check_file(path: Path) -> None:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
-        raise ImageError(getattr(error, "strerror", None) or str(error)) from error
+        raise _unreachable(error) from error
     if not stat.S_ISREG(status.st_mode):
         raise ImageError("not a file")
     if status.st_size == 0:
         raise ImageError("the file is empty")
+
+
+def _unreachable(error: Exception) -> ImageError:
+    return ImageError(getattr(error, "strerror", None) or str(error), lasting=False)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

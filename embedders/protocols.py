@@ -38,6 +38,9 @@ class TextEncoder(Protocol):
     def encode(self, texts: Sequence[str]) -> Float32:
         """Vectors of `texts`: float32 (n, dimensions), each depending on its own text alone."""
 
+    def knows(self, text: str) -> bool:
+        """True when the encoder knows a word of `text`."""
+
     def word_vectors(self) -> tuple[Float32, Float32]:
         """(lift, topics) of every vocabulary word: float32 (words, dimensions) each."""
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -286,7 +286,3 @@ def make_optimizer(
     adamw = torch.optim.AdamW(groups)
     return adamw, torch.optim.lr_scheduler.CosineAnnealingLR(adamw, max(1, steps))
 
-
-def training_log(epochs: Sequence[Epoch]) -> list[dict[str, object]]:
-    """The records of `training.jsonl`."""
-    return [asdict(record) for record in epochs]

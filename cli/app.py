@@ -1,0 +1,48 @@
+"""The `topicidx` program: its commands, and how errors reach people."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from topicidx.cli.commands import demo, info, ingest, query, topics, train
+from topicidx.errors import TopicidxError
+from topicidx.version import __version__
+
+app = typer.Typer(
+    name="topicidx",
+    help="Search your own pictures by words, learned from the captions those pictures already have.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("train")(train.train)
+app.command("ingest")(ingest.ingest)
+# What looks like an option but is none is a word to push down: `topicidx query dog -beach`.
+app.command("query", context_settings={"ignore_unknown_options": True})(query.query)
+app.command("topics")(topics.topics)
+app.command("info")(info.info)
+app.command("demo")(demo.demo)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say more about what is done, on stderr.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"topicidx {__version__}")
+        raise typer.Exit
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
+    )
+
+
+def main() -> None:
+    """Run the command line: exit code 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    try:
+        app()
+    except TopicidxError as error:
+        typer.echo(f"topicidx: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,52 @@
+"""`topicidx demo`: the whole product on rendered pictures."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from topicidx.cli.commands.train import show_passes, training_progress
+from topicidx.cli.console import printable, progress_bar, results, status
+from topicidx.cli.options import Seed
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where to make the collection and its index.")] = Path("demo"),
+    pictures: Annotated[int, typer.Option(help="How many pictures to render.", min=100, max=100_000)] = 1_000,
+    seed: Seed = None,
+    shuffle_captions: Annotated[
+        bool, typer.Option("--shuffle-captions", help="Give captions to the wrong pictures: the answers fall to chance.")
+    ] = False,
+) -> None:
+    """Render a photo collection, learn from its captions, index and search it: no network, no data, a few minutes."""
+    from topicidx.indexer.demo import DemoProgress, run_demo
+
+    status("The pictures of this demo are rendered, not photographed; everything else is what your own photos would get.")
+    with progress_bar() as show:
+        progress = DemoProgress(
+            step=lambda text: status(f"- {text}"),
+            on_pass=show_passes(show),
+            training=training_progress(show),
+            on_picture=lambda report: show(report.indexed, pictures, "pictures indexed"),
+        )
+        report = run_demo(
+            folder, pictures=pictures, seed=7 if seed is None else seed, shuffle_captions=shuffle_captions, progress=progress
+        )
+    for answer in report.answers:
+        print(
+            f"\n{answer.result.query}: {answer.hits} of the first {len(answer.result.hits)} hold every word "
+            f"(at random: {answer.by_chance:.1f})"
+        )
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for hit in answer.result.hits:
+            mark = "yes" if hit.image in answer.right else "no"
+            table.add_row(str(hit.rank), f"{hit.score:.2f}", printable(hit.image), mark)
+        results().print(table)
+    home = shlex.quote(str(folder / ".topicidx"))
+    print(f"\nLook at them: {report.sheet.absolute()}")
+    print(f'Search on:    topicidx query --home {home} "snow mountain"')
+    print("Your own:     topicidx train PHOTOS   (a folder with captions.csv: image,caption[,city])")
+    print("              topicidx ingest PHOTOS")
+    print('              topicidx query "two words"')

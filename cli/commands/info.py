@@ -1,0 +1,39 @@
+"""`topicidx info`: what is in this workspace."""
+
+import json
+from typing import Any
+
+from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_folder
+from topicidx.errors import SpaceError, StoreError
+from topicidx.indexer.overview import describe_space, describe_store
+from topicidx.settings import Settings
+from topicidx.workspace import Workspace
+
+
+def info(
+    home: Home = None, space: Space = None, store: Store = None, collection: Collection = None, as_json: Json = False
+) -> None:
+    """Show what the workspace holds: the topic space, the store, its sources and cities."""
+    settings = Settings.load(home=home, space=space, store=store, collection=collection)
+    workspace = Workspace.find(settings.home) if settings.space is None or settings.store is None else None
+    found: dict[str, Any] = {"home": str(workspace.home) if workspace else None}
+    for part, describe in (
+        ("space", lambda: describe_space(space_folder(settings, workspace))),
+        ("store", lambda: describe_store(store_folder(settings, workspace), settings.collection)),
+    ):
+        try:
+            found[part] = describe()
+        except (SpaceError, StoreError) as error:
+            found[part] = {"error": str(error)}
+    found["match"] = found["space"].get("vector_space") == found["store"].get("vector_space", "none")
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    for part in ("space", "store"):
+        print(part)
+        for name, value in found[part].items():
+            if isinstance(value, dict):
+                value = ", ".join(f"{key} {count}" for key, count in value.items()) or "none"
+            print(f"  {name.replace('_', ' ')}: {value}")
+    if "error" not in found["space"] and "error" not in found["store"] and not found["match"]:
+        print("the store was filled with another topic space: ingest the pictures again")

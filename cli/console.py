@@ -1,0 +1,42 @@
+"""What people see: status and progress on stderr, results on stdout."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+#: Called with (done, all or None, text).
+Show = Callable[[int, int | None, str], None]
+
+
+def status(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def results() -> Console:
+    """A console for results: as wide as the terminal, or as wide as they are where nobody looks."""
+    terminal = sys.stdout.isatty()
+    return Console(width=None if terminal else 1_000, highlight=False, soft_wrap=not terminal, markup=False, emoji=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Show]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total, text: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total, text: progress.update(task, completed=done, total=total, description=text)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with characters that would move the cursor or cannot be encoded shown as escapes."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    encoding = sys.stdout.encoding or "utf-8"
+    return shown.encode(encoding, "backslashreplace").decode(encoding)

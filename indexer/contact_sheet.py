@@ -1,0 +1,66 @@
+"""Contact sheets: search results as one self-contained HTML page."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from topicidx.atomic import write_file
+from topicidx.embedders.pictures import open_picture
+from topicidx.errors import ImageError
+from topicidx.indexer.index import Hit, SearchResult
+
+THUMBNAIL_SIZE = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A query's block on the page: its result, a line about it, and which pictures to mark as right or wrong, if known."""
+
+    result: SearchResult
+    note: str = ""
+    right: frozenset[str] | None = None
+
+
+def write_contact_sheet(path: Path, title: str, introduction: Sequence[str], sheets: Sequence[Sheet]) -> None:
+    """Write the page with its thumbnails inside it, so that it can be moved and mailed."""
+    environment = Environment(
+        loader=PackageLoader("topicidx.indexer", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    blocks = [
+        {
+            "query": sheet.result.query,
+            "note": sheet.note,
+            "pictures": [_picture(hit, sheet.right) for hit in sheet.result.hits],
+        }
+        for sheet in sheets
+    ]
+    page = environment.get_template("contact_sheet.html").render(title=title, introduction=introduction, blocks=blocks)
+    write_file(path, page + "\n")
+
+
+def _picture(hit: Hit, right: frozenset[str] | None) -> dict[str, object]:
+    return {
+        "rank": hit.rank,
+        "score": f"{hit.score:.2f}",
+        "name": hit.image,
+        "city": hit.payload.get("city_label") or "",
+        "caption": hit.captions[0] if hit.captions else "",
+        "thumbnail": _thumbnail(hit.path) if hit.path else None,
+        "mark": None if right is None else hit.image in right,
+    }
+
+
+def _thumbnail(path: Path) -> str | None:
+    try:
+        image = open_picture(path, at_least=THUMBNAIL_SIZE).image
+    except ImageError:
+        return None
+    image.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

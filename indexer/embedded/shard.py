@@ -1,0 +1,138 @@
+"""One Qdrant Edge shard: how it is created, opened, filled and sealed. Nothing else in the project touches the engine."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import qdrant_edge as edge
+from numpy.typing import NDArray
+
+from topicidx.atomic import sync_folder, write_file
+from topicidx.indexer.store import Float32, Payload, PointFilter, Record, ScoredIds
+
+#: Payload fields with a keyword index.
+INDEXED_FIELDS = ("city", "source")
+_CONFIG = "edge_config.json"
+_WAL = "wal"
+_EXACT = edge.SearchParams(exact=True)
+
+
+class Shard:
+    """An open shard of dot-product vectors. Engine errors pass through as they are: bare `Exception`s."""
+
+    def __init__(self, engine: edge.EdgeShard) -> None:
+        self._engine = engine
+
+    @classmethod
+    def create(cls, folder: Path, dimensions: int) -> "Shard":
+        """A new, empty shard with a write-ahead log, its payload indexes made before any point."""
+        folder.mkdir(parents=True)
+        vectors = edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot)
+        # Word queries are answered by exact scans, so no graph is built: it would cost minutes and answer them worse.
+        graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
+        shard = cls(edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vectors, hnsw_config=graph, wal_enabled=True)))
+        for field in INDEXED_FIELDS:
+            shard._engine.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+        return shard
+
+    @classmethod
+    def load(cls, folder: Path) -> "Shard":
+        """Open an existing shard. One without a write-ahead log may be open in many processes for reading."""
+        return cls(edge.EdgeShard.load(str(folder)))
+
+    def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
+        rows = vectors.tolist()
+        points = [edge.Point(id, row, dict(payload)) for id, row, payload in zip(ids, rows, payloads, strict=True)]
+        self._engine.update(edge.UpdateOperation.upsert_points(points))
+
+    def replace_payload(self, point: UUID, payload: Payload, keep: Sequence[str]) -> None:
+        kept = {name: value for record in self.retrieve([point]) for name, value in record.payload.items() if name in keep}
+        self._engine.update(edge.UpdateOperation.overwrite_payload([point], {**kept, **payload}))
+
+    def flush(self) -> None:
+        """Bring all updates to the disk."""
+        self._engine.flush()
+
+    def optimize(self) -> None:
+        """Merge and index segments; takes its time and holds the interpreter lock."""
+        self._engine.optimize()
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def count(self, where: PointFilter | None = None) -> int:
+        return self._engine.count(edge.CountRequest(filter=_filter(where), exact=True))
+
+    def search(self, vectors: Float32, limit: int, where: PointFilter | None = None) -> list[ScoredIds]:
+        chosen = _filter(where)
+        requests = [
+            edge.QueryRequest(
+                limit=limit, query=edge.Query.Nearest(vector), filter=chosen, params=_EXACT, with_payload=False, with_vector=False
+            )
+            for vector in vectors.tolist()
+        ]
+        found = self._engine.query_batch(edge.QueryBatchRequest(requests))
+        return [
+            ScoredIds([_uuid(point.id) for point in points], np.array([point.score for point in points], dtype=np.float64))
+            for points in found
+        ]
+
+    def retrieve(self, ids: Sequence[UUID]) -> list[Record]:
+        found = {_uuid(record.id): record for record in self._engine.retrieve(list(ids), True, False)}
+        return [Record(id, found[id].payload or {}) for id in ids if id in found]
+
+    def vectors(self, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
+        found = self._engine.retrieve(list(ids), False, True)
+        return {_uuid(record.id): np.asarray(record.vector, dtype=np.float32) for record in found}
+
+    def scroll(self, fields: Sequence[str] | None = None) -> Iterator[Record]:
+        wanted = True if fields is None else list(fields)
+        offset = None
+        while True:
+            request = edge.ScrollRequest(offset=offset, limit=2_000, with_payload=wanted, with_vector=False)
+            records, offset = self._engine.scroll(request)
+            for record in records:
+                yield Record(_uuid(record.id), record.payload or {})
+            if offset is None:
+                return
+
+    def facet(self, field: str) -> dict[str, int]:
+        hits = self._engine.facet(edge.FacetRequest(key=field, limit=10_000, exact=True)).hits
+        return {str(hit.value): hit.count for hit in sorted(hits, key=lambda hit: (-hit.count, str(hit.value)))}
+
+
+def seal(folder: Path) -> None:
+    """Turn a flushed and closed shard into one without a write-ahead log, which any number of readers may share."""
+    _set_wal(folder, enabled=False)
+    shutil.rmtree(folder / _WAL, ignore_errors=True)
+    sync_folder(folder)
+
+
+def unseal(folder: Path) -> None:
+    """Turn a sealed shard that nobody reads back into one with a write-ahead log, to be written to."""
+    _set_wal(folder, enabled=True)
+
+
+def _set_wal(folder: Path, *, enabled: bool) -> None:
+    # The engine fixes this when a shard is created and offers no call to change it; the file is all there is to it: with
+    # everything flushed the log holds nothing, and a missing log is made anew.
+    config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    write_file(folder / _CONFIG, json.dumps(config | {"wal_enabled": enabled}))
+
+
+def _filter(where: PointFilter | None) -> edge.Filter | None:
+    if where is None:
+        return None
+    must: list[edge.FieldCondition | edge.HasIdCondition] = []
+    if where.cities:
+        must.append(edge.FieldCondition("city", match=edge.MatchAny(list(where.cities))))
+    if where.ids is not None:
+        must.append(edge.HasIdCondition(set(where.ids)))
+    return edge.Filter(must=list(must)) if must else None
+
+
+def _uuid(value: object) -> UUID:
+    return value if isinstance(value, UUID) else UUID(str(value))

@@ -1,0 +1,107 @@
+"""EmbeddedStore: a collection in a folder, read from its live generation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+import numpy as np
+
+from topicidx.errors import StoreDamagedError, StoreError, StoreNotFoundError
+from topicidx.indexer.embedded.generations import Generation, live_generation
+from topicidx.indexer.embedded.shard import Shard
+from topicidx.indexer.embedded.writer import EmbeddedWriter, embedded_writer
+from topicidx.indexer.store import Float32, PointFilter, Record, ScoredIds, StoreInfo
+
+T = TypeVar("T")
+
+
+class EmbeddedStore:
+    """The live generation of a collection, open for reading beside any number of readers and one writer.
+
+    What is open stays as it was when it was opened, whatever an ingest publishes meanwhile.
+    """
+
+    def __init__(self, folder: Path, collection: str, generation: Generation, shard: Shard) -> None:
+        self.folder = folder
+        self.collection = collection
+        self._generation = generation
+        self._shard = shard
+
+    @classmethod
+    def open(cls, folder: Path, collection: str = "photos") -> "EmbeddedStore":
+        """Open a store's folder. Raises StoreNotFoundError where there is none, StoreDamagedError where it cannot be read."""
+        if not folder.is_dir():
+            raise StoreNotFoundError(f"there is no store at {folder}; `topicidx ingest SOURCE` makes one, --store names one")
+        generation = live_generation(folder / collection)
+        while True:
+            try:
+                return cls(folder, collection, generation, Shard.load(generation.shard))
+            except Exception as error:  # the engine raises nothing narrower
+                newer = live_generation(folder / collection)
+                if newer == generation:
+                    raise StoreDamagedError(
+                        f"the store {folder} cannot be opened ({error}); is the folder writable? "
+                        "If it is damaged, remove it and ingest again"
+                    ) from error
+                generation = newer  # an ingest published, and removed what we were about to open
+
+    @staticmethod
+    def writer(folder: Path, collection: str, vector_space: str, dimensions: int) -> AbstractContextManager[EmbeddedWriter]:
+        """Begin to write a collection; see `embedded_writer`."""
+        return embedded_writer(folder / collection, vector_space, dimensions)
+
+    def info(self) -> StoreInfo:
+        description = self._generation.description
+        return StoreInfo(
+            location=str(self.folder),
+            collection=self.collection,
+            points=self.count(),
+            dimensions=description.dimensions,
+            vector_space=description.vector_space,
+            generation=self._generation.name,
+        )
+
+    def count(self, where: PointFilter | None = None) -> int:
+        return self._do(lambda: self._shard.count(where))
+
+    def search(self, vectors: Float32, limit: int, where: PointFilter | None = None) -> list[ScoredIds]:
+        if vectors.ndim != 2 or vectors.shape[1] != self._generation.description.dimensions or not np.isfinite(vectors).all():
+            raise StoreError(
+                f"a query of shape {vectors.shape} does not fit the store's {self._generation.description.dimensions} "
+                "dimensions, or is not finite"
+            )
+        return self._do(lambda: self._shard.search(vectors, limit, where))
+
+    def retrieve(self, ids: Sequence[UUID]) -> list[Record]:
+        return self._do(lambda: self._shard.retrieve(ids))
+
+    def vectors(self, ids: Sequence[UUID]) -> Float32:
+        found = self._do(lambda: self._shard.vectors(ids))
+        missing = next((id for id in ids if id not in found), None)
+        if missing is not None:
+            raise StoreError(f"the store {self.folder} has no point {missing}")
+        empty = np.empty((0, self._generation.description.dimensions), dtype=np.float32)
+        return np.stack([found[id] for id in ids]) if ids else empty
+
+    def scroll(self, fields: Sequence[str] | None = None) -> Iterator[Record]:
+        return self._shard.scroll(fields)
+
+    def facet(self, field: str) -> dict[str, int]:
+        return self._do(lambda: self._shard.facet(field))
+
+    def close(self) -> None:
+        self._shard.close()
+
+    def __enter__(self) -> "EmbeddedStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _do(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except Exception as error:  # the engine raises nothing narrower
+            raise StoreError(f"the store {self.folder} could not answer: {error}") from error

@@ -1,0 +1,253 @@
+"""EmbeddedWriter: one ingest's new generation, written in a child process beside the live one."""
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from filelock import FileLock, Timeout
+
+from topicidx.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
+from topicidx.indexer.embedded import writer_process
+from topicidx.indexer.embedded.generations import (
+    Description,
+    Generation,
+    begin_generation,
+    building_generation,
+    live_generation,
+    publish_generation,
+    read_generation,
+)
+from topicidx.indexer.embedded.shard import Shard, unseal
+from topicidx.indexer.store import Float32, Payload, Record, validate_vectors
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Free space that is never used: the engine dies when a disk fills up under it.
+MARGIN_BYTES = 256 * 2**20
+#: Batches that may wait for the child.
+_AHEAD = 4
+
+
+@contextmanager
+def embedded_writer(collection: Path, vector_space: str, dimensions: int) -> Iterator["EmbeddedWriter"]:
+    """Hold the collection for writing. Raises StoreBusyError at once while another process holds it."""
+    try:
+        collection.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(collection / "writer.lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreBusyError(
+            f"another process is writing to the store {collection.parent} (collection {collection.name!r}); "
+            "wait until it is done, then run this again"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"cannot write to the store {collection.parent}: {error.strerror}") from error
+    try:
+        writer = EmbeddedWriter(collection, vector_space, dimensions)
+        try:
+            yield writer
+        finally:
+            writer.close()
+    finally:
+        lock.release()
+
+
+class EmbeddedWriter:
+    """Writes the next generation of a collection.
+
+    It starts as a copy of the live generation, or from what a stopped ingest left behind, or, for another vector space,
+    from nothing. No file is touched before the first write: an ingest that finds nothing new costs nothing.
+    """
+
+    def __init__(self, collection: Path, vector_space: str, dimensions: int) -> None:
+        self._collection = collection
+        self._wanted = Description(vector_space=vector_space, dimensions=dimensions)
+        live = _live_or_none(collection)
+        same = live is not None and (
+            (live.description.vector_space, live.description.dimensions) == (vector_space, dimensions)
+        )
+        self._live = live if same else None
+        #: True when readers now see the vectors of another space, which publishing replaces.
+        self.replaces_space = live is not None and not same
+        self._unfinished = self._find_unfinished()
+        self._building: Generation | None = None
+        self._pool: ProcessPoolExecutor | None = None
+        self._waiting: list[Future[None]] = []
+
+    @property
+    def resumes(self) -> bool:
+        """True when a stopped ingest left points behind that this one goes on from."""
+        return self._unfinished is not None
+
+    def known(self, fields: Sequence[str]) -> Iterator[Record]:
+        if self._unfinished is not None:
+            self._open()
+            yield from self._call(writer_process.known, list(fields))
+        elif self._live is not None:
+            shard = _load(self._live)
+            try:
+                yield from shard.scroll(fields)
+            finally:
+                shard.close()
+
+    def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
+        validate_vectors(vectors, self._wanted.dimensions, ids)
+        self._submit(writer_process.upsert, list(ids), vectors, [dict(payload) for payload in payloads])
+
+    def replace_payload(self, point: UUID, payload: Payload, keep: Sequence[str]) -> None:
+        self._submit(writer_process.replace_payload, point, dict(payload), list(keep))
+
+    def checkpoint(self) -> None:
+        if self._pool is not None:
+            self._drain()
+            self._call(writer_process.flush)
+            self._check_space(0)
+
+    def publish(self) -> int:
+        if self._building is None:  # nothing was written
+            return self._count_live()
+        self._drain()
+        points = self._call(writer_process.finish, self._building.shard)
+        self._shut_down()
+        publish_generation(self._building)
+        self._building = self._unfinished = None
+        return points
+
+    def _count_live(self) -> int:
+        if self._live is None:
+            return 0
+        shard = _load(self._live)
+        try:
+            return shard.count()
+        finally:
+            shard.close()
+
+    def close(self) -> None:
+        """Let go of a generation that was not published; what was written stays for the next ingest."""
+        if self._pool is not None:
+            try:
+                self._drain()
+                self._call(writer_process.flush)
+                self._call(writer_process.close)
+            except StoreError:  # the child is gone, which is why we are here; its log holds what it acknowledged
+                self._waiting.clear()
+            self._shut_down()
+
+    def _open(self) -> None:
+        if self._pool is not None:
+            return
+        create = False
+        if self._unfinished is not None:
+            self._check_space(0)
+            self._building = self._unfinished
+        else:
+            self._check_space(_size(self._live.shard) if self._live else 0)
+            base = self._live.name if self._live else None
+            self._building = begin_generation(self._collection, self._wanted.model_copy(update={"base": base}))
+            create = self._live is None
+            if self._live is not None:
+                copy = self._building.folder / "copying"
+                shutil.copytree(self._live.shard, copy)
+                unseal(copy)
+                copy.rename(self._building.shard)
+        self._pool = ProcessPoolExecutor(
+            1, mp_context=multiprocessing.get_context("spawn"), initializer=writer_process.start
+        )
+        self._call(writer_process.open_shard, self._building.shard, self._wanted.dimensions, create)
+
+    def _find_unfinished(self) -> Generation | None:
+        folder = building_generation(self._collection)
+        if folder is None:
+            return None
+        try:
+            found = read_generation(folder)
+            base = self._live.name if self._live else None
+            if found.description == self._wanted.model_copy(update={"base": base}) and found.shard.is_dir():
+                return found
+        except StoreDamagedError:
+            pass  # it never got as far as to hold anything
+        shutil.rmtree(folder)
+        return None
+
+    def _submit(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        self._open()
+        assert self._pool is not None
+        while len(self._waiting) >= _AHEAD:
+            self._result(self._waiting.pop(0))
+        try:
+            self._waiting.append(self._pool.submit(function, *args, **kwargs))
+        except BrokenProcessPool as error:
+            raise self._died() from error
+
+    def _drain(self) -> None:
+        while self._waiting:
+            self._result(self._waiting.pop(0))
+
+    def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        assert self._pool is not None
+        try:
+            return self._result(self._pool.submit(function, *args, **kwargs))
+        except BrokenProcessPool as error:
+            raise self._died() from error
+
+    def _result(self, future: Future[T]) -> T:
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise self._died() from error
+        except Timeout as error:
+            raise StoreBusyError(f"a process still holds the unfinished index in {self._collection}; end it first") from error
+        except Exception as error:  # the engine raises nothing narrower
+            raise StoreError(f"the store {self._collection} could not be written: {error}") from error
+
+    def _died(self) -> StoreError:
+        self._waiting.clear()
+        if shutil.disk_usage(self._collection).free < MARGIN_BYTES:
+            return self._full()
+        return StoreError(
+            f"the process that writes the store {self._collection} was killed; what it had acknowledged is kept: "
+            "run the same command again to go on from there"
+        )
+
+    def _full(self) -> StoreFullError:
+        free = shutil.disk_usage(self._collection).free
+        return StoreFullError(
+            f"the disk of {self._collection} is nearly full ({free // 2**20} MiB free); make room and run the same command "
+            "again: it goes on from where it stopped"
+        )
+
+    def _check_space(self, needed: int) -> None:
+        if shutil.disk_usage(self._collection).free < needed + MARGIN_BYTES:
+            raise self._full()
+
+    def _shut_down(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+
+def _live_or_none(collection: Path) -> Generation | None:
+    try:
+        return live_generation(collection)
+    except StoreNotFoundError:
+        return None
+
+
+def _load(generation: Generation) -> Shard:
+    try:
+        return Shard.load(generation.shard)
+    except Exception as error:  # the engine raises nothing narrower
+        raise StoreDamagedError(f"the store {generation.folder} cannot be opened: {error}") from error
+
+
+def _size(folder: Path) -> int:
+    # Allocated blocks, not lengths: the engine's files are sparse.
+    return sum(os.stat(path).st_blocks * 512 for path in folder.rglob("*"))

@@ -1,0 +1,171 @@
+"""Source: a folder or manifest read as Posts."""
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+
+from topicidx.embedders.pictures import SUFFIXES
+from topicidx.errors import SourceError
+from topicidx.indexer.keys import image_key
+from topicidx.indexer.sources.table import Entry, read_manifest
+from topicidx.post import Post
+
+#: A folder's own captions: ours, and Hugging Face's.
+FOLDER_MANIFESTS = ("captions.csv", "metadata.csv")
+MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl"})
+
+#: Names that say what a folder holds, not where its pictures were taken.
+_NO_CITIES = frozenset({
+    "camera", "dcim", "download", "downloads", "image", "images", "img", "imgs", "media", "photo", "photos", "picture",
+    "pictures", "test", "train", "val", "validation",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """The pictures that `manifest` lists, or without one every picture in `folder`.
+
+    name: the first part of every image key, which goes on with the path below `root`. city: for all pictures, over
+    whatever the source says. folder_city: take the city from sub-folder names, where they look like a list of cities.
+    """
+
+    name: str
+    root: Path
+    folder: Path
+    manifest: Path | None = None
+    city: str | None = None
+    folder_city: bool = True
+
+    def keyed(self, name: str, root: Path) -> "Source":
+        """The same pictures with the keys that another name and root give them."""
+        return replace(self, name=name, root=root)
+
+    def posts(self) -> Iterator[Post]:
+        """The pictures, in the order of the manifest or of their paths, each once; files need not exist or be whole.
+
+        Captions come from the manifest, from `captions.csv` or `metadata.csv` in the folder, or from NAME.txt beside
+        NAME.jpg (a caption a line). Raises SourceError where there are none.
+        """
+        found = self._listed() if self.manifest else self._in_folder()
+        empty = True
+        for post in found:
+            empty = False
+            yield post
+        if empty:
+            raise SourceError(
+                f"there are no pictures in {self.folder} (looked for {', '.join(sorted(SUFFIXES))}, in sub-folders too)"
+            )
+
+    def _listed(self) -> Iterator[Post]:
+        assert self.manifest is not None
+        lookup: _Lookup | None = None
+        seen: set[str] = set()
+        for written, entry in read_manifest(self.manifest).items():
+            path = self.folder / written
+            if not path.exists():
+                lookup = lookup or _Lookup(self.folder, list(_pictures(self.folder)))
+                path = lookup.find(written) or path
+            key = self._key(path)
+            if key not in seen:
+                seen.add(key)
+                yield self._post(path, key, entry, None)
+
+    def _in_folder(self) -> Iterator[Post]:
+        pictures = list(_pictures(self.folder))
+        entries = self._folder_entries(pictures)
+        cities = _folder_cities(self.folder, pictures) if self.folder_city else {}
+        seen: set[str] = set()
+        for path in pictures:
+            key = self._key(path)
+            if key not in seen:  # two spellings of one name in different Unicode normal forms: the first counts
+                seen.add(key)
+                entry = entries.get(path) or Entry(captions=_beside(path))
+                yield self._post(path, key, entry, cities.get(path.relative_to(self.folder).parts[0]))
+
+    def _folder_entries(self, pictures: list[Path]) -> dict[Path, Entry]:
+        inside = [folder for folder in (self.folder, *self.folder.parents) if folder.is_relative_to(self.root)]
+        for manifest in (folder / name for folder in inside for name in FOLDER_MANIFESTS):
+            if manifest.is_file():
+                lookup = _Lookup(manifest.parent, pictures)
+                found = ((lookup.find(written), entry) for written, entry in read_manifest(manifest).items())
+                return {path: entry for path, entry in found if path is not None}
+        return {}
+
+    def _post(self, path: Path, key: str, entry: Entry, folder_city: str | None) -> Post:
+        city = self.city or entry.city or folder_city
+        return Post(key, path, tuple(entry.captions), city, entry.payload)
+
+    def _key(self, path: Path) -> str:
+        # Links are not resolved: a link inside the root is a place inside the root.
+        return image_key(self.name, PurePath(os.path.relpath(path, self.root)))
+
+
+def open_source(path: Path, *, city: str | None = None, folder_city: bool = True) -> Source:
+    """The source at `path`, named after its root: a folder, or a manifest (.csv, .jsonl) and the folder it lies in.
+
+    Raises SourceError where `path` is neither.
+    """
+    path = Path(os.path.abspath(path))
+    if path.is_dir():
+        return Source(path.name or "root", path, path, None, city, folder_city)
+    if not path.exists():
+        raise SourceError(f"there is nothing at {path}; give a folder of pictures, or a manifest (.csv, .jsonl)")
+    if path.suffix.lower() not in MANIFEST_SUFFIXES:
+        raise SourceError(f"{path} is neither a folder nor a manifest; give a folder of pictures, or a .csv or .jsonl file")
+    return Source(path.parent.name or "root", path.parent, path.parent, path, city, folder_city)
+
+
+class _Lookup:
+    """Finds the picture a manifest means, by path or by name, where case or Unicode normal form differ too."""
+
+    def __init__(self, root: Path, pictures: list[Path]) -> None:
+        self._found: dict[str, Path | None] = {}
+        self._exact: dict[str, Path] = {}
+        for path in pictures:
+            relative = path.relative_to(root).as_posix()
+            self._exact[relative] = path
+            for name in {_plain(relative), _plain(path.name)}:
+                # A name that two pictures share means neither of them.
+                self._found[name] = path if name not in self._found else None
+
+    def find(self, written: str) -> Path | None:
+        written = written.strip().removeprefix("./")
+        return self._exact.get(written) or self._found.get(_plain(written))
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _pictures(root: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise SourceError(f"cannot read the folder {root}: {error.strerror}") from error
+
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
+                yield Path(folder, name)
+
+
+def _beside(path: Path) -> list[str]:
+    try:
+        text = path.with_suffix(".txt").read_text(encoding="utf-8-sig", errors="replace")
+    except (OSError, ValueError):
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _folder_cities(root: Path, pictures: list[Path]) -> dict[str, str]:
+    """City by first sub-folder: where all pictures lie in at least two sub-folders that could be names of places."""
+    first = {path.relative_to(root).parts[0] for path in pictures if len(path.relative_to(root).parts) > 1}
+    flat = any(len(path.relative_to(root).parts) == 1 for path in pictures)
+    names = {name: name.replace("_", " ").strip() for name in first}
+    if flat or len(first) < 2 or any(
+        name.casefold() in _NO_CITIES or any(char.isdigit() for char in name) for name in names.values()
+    ):
+        return {}
+    return names

@@ -1,0 +1,105 @@
+"""Manifests: tables (.csv, .jsonl) with one row for a picture or for a caption, gathered by picture."""
+
+import csv
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from topicidx.errors import SourceError
+from topicidx.post import JsonValue
+
+logger = logging.getLogger(__name__)
+
+IMAGE_COLUMNS = ("image", "file_name", "filename", "file", "path")
+CAPTION_COLUMNS = ("caption", "captions", "text")
+CITY_COLUMN = "city"
+
+
+@dataclass
+class Entry:
+    """What a manifest says of one picture: its captions in order, the city and the other columns of its first row."""
+
+    captions: list[str] = field(default_factory=list)
+    city: str | None = None
+    payload: dict[str, JsonValue] = field(default_factory=dict)
+
+
+def read_manifest(path: Path) -> dict[str, Entry]:
+    """The entries of a manifest by the image as written in it, in the order of their first rows.
+
+    The image column is one of image, file_name, filename, file, path; captions are in caption, captions or text (in
+    .jsonl also a list); city is optional; other columns become payload. Raises SourceError that names the line.
+    """
+    entries: dict[str, Entry] = {}
+    columns: tuple[str, str | None] | None = None
+    try:
+        for line, row in _rows(path):
+            columns = columns or _columns(path, row)
+            image_column, caption_column = columns
+            image = row.get(image_column)
+            if not isinstance(image, str) or not image.strip():
+                raise SourceError(f"{path}, line {line}: the column {image_column!r} is empty; every row needs a picture")
+            entry = entries.get(image)
+            if entry is None:
+                entry = entries[image] = Entry(city=_city(row), payload=_payload(row, image_column, caption_column))
+            if caption_column is not None:
+                entry.captions += _captions(row.get(caption_column))
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except csv.Error as error:
+        raise SourceError(f"{path} is no CSV file that can be read: {error}") from error
+    if not entries:
+        raise SourceError(f"{path} lists no pictures")
+    return entries
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
+    if path.suffix.lower() == ".jsonl":
+        with path.open(encoding="utf-8-sig") as file:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    try:
+                        row = json.loads(text)
+                    except ValueError as error:
+                        raise SourceError(f"{path}, line {line}: not JSON ({error})") from error
+                    if not isinstance(row, dict):
+                        raise SourceError(f"{path}, line {line}: not a JSON object")
+                    yield line, row
+    else:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restkey="")
+            for row in reader:
+                if row.pop("", None) is not None and "" not in (reader.fieldnames or ()):
+                    raise SourceError(
+                        f"{path}, line {reader.line_num}: more values than columns; is a caption with a comma not in quotes?"
+                    )
+                yield reader.line_num, row
+
+
+def _columns(path: Path, row: Mapping[str, JsonValue]) -> tuple[str, str | None]:
+    image = next((name for name in IMAGE_COLUMNS if name in row), None)
+    if image is None:
+        raise SourceError(
+            f"{path} has no column for the picture: one of {', '.join(IMAGE_COLUMNS)} is needed, "
+            f"it has {', '.join(map(repr, row)) or 'none'}"
+        )
+    return image, next((name for name in CAPTION_COLUMNS if name in row), None)
+
+
+def _captions(value: JsonValue) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str) and text.strip()]
+
+
+def _city(row: Mapping[str, JsonValue]) -> str | None:
+    city = row.get(CITY_COLUMN)
+    return city.strip() or None if isinstance(city, str) else None
+
+
+def _payload(row: Mapping[str, JsonValue], image_column: str, caption_column: str | None) -> dict[str, JsonValue]:
+    taken = {image_column, caption_column, CITY_COLUMN}
+    return {name: value for name, value in row.items() if name not in taken and value not in (None, "")}

@@ -1,0 +1,45 @@
+"""What each topic is about, in the words of the captions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from topicidx.embedders.lda import LdaTextEncoder
+from topicidx.embedders.topic_space import TopicSpace
+from topicidx.errors import SpaceError
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic's number, its share of the training captions p(k), and its most probable words with P(word | topic)."""
+
+    topic: int
+    share: float
+    words: tuple[tuple[str, float], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The topic in JSON values."""
+        words = [{"word": word, "weight": weight} for word, weight in self.words]
+        return {"topic": self.topic, "share": self.share, "words": words}
+
+
+def describe_topics(space: TopicSpace, *, words: int) -> list[Topic]:
+    """All topics with their `words` most probable words, those with the largest share first.
+
+    Raises SpaceError for a text encoder without topics.
+    """
+    encoder = space.text_encoder
+    if not isinstance(encoder, LdaTextEncoder):
+        raise SpaceError(f"the text encoder {encoder.name!r} of {space.folder} has no topics that are made of words")
+    forms = [word.form for word in encoder.vocabulary.words]
+    order = np.argsort(-encoder.topic_prior, kind="stable")
+    leading = np.argsort(-encoder.topic_words, axis=1, kind="stable")[:, :words]
+    return [
+        Topic(
+            int(topic),
+            float(encoder.topic_prior[topic]),
+            tuple((forms[word], float(encoder.topic_words[topic, word])) for word in leading[topic]),
+        )
+        for topic in order
+    ]

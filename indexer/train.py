@@ -1,0 +1,150 @@
+"""Train: a source's captions and pictures to a topic space."""
+
+import importlib.metadata
+import io
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from topicidx.embedders.lda import LdaTextEncoder
+from topicidx.embedders.protocols import TextEncoder
+from topicidx.embedders.topic_space import TopicSpace, write_topic_space
+from topicidx.errors import SpaceError, SpaceNotFoundError, TrainingError
+from topicidx.indexer.sources import Source
+from topicidx.post import Post
+from topicidx.settings import LdaSettings, TrainingSettings
+from topicidx.version import __version__
+
+if TYPE_CHECKING:
+    from topicidx.embedders.training import Epoch, Progress, TrainingResult
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainReport:
+    """What a training did. unreadable: pictures left out, by key, with the reason."""
+
+    space: TopicSpace
+    captioned: int
+    words: int
+    training_pictures: int = 0
+    validation_pictures: int = 0
+    epochs: Sequence["Epoch"] = ()
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def train(
+    source: Source,
+    folder: Path,
+    *,
+    lda: LdaSettings | None = None,
+    training: TrainingSettings | None = None,
+    only: Literal["text", "image"] | None = None,
+    seed: int = 0,
+    cache_folder: Path,
+    on_pass: Callable[[int, int], None] | None = None,
+    progress: "Progress | None" = None,
+) -> TrainReport:
+    """Learn topics from the captions of `source`, then a network that predicts them, and write the topic space `folder`.
+
+    only="text" stops after the captions; only="image" keeps the text side of the space that is there. A picture's
+    captions are one document. Raises SourceError, TrainingError or SpaceError; the space that was there stays until the
+    new one is whole.
+    """
+    existing = _existing(folder)
+    if only == "text" and existing is not None and existing.manifest.image is not None:
+        raise SpaceError(
+            f"{folder} has an image model that would be lost; train captions alone into another place with --space DIR, "
+            "or captions and pictures together without --only"
+        )
+    if only == "image" and existing is None:
+        raise SpaceNotFoundError(f"there is no topic space at {folder} to add an image model to; train without --only image")
+    posts = [post for post in source.posts() if post.captions]
+    if not posts:
+        raise TrainingError(
+            f"no picture of {source.manifest or source.folder} has a caption; captions come from captions.csv "
+            "(columns image,caption), metadata.csv, or NAME.txt beside NAME.jpg"
+        )
+    documents = [_document(post) for post in posts]
+    text: TextEncoder
+    if only == "image" and existing is not None:
+        text = existing.text_encoder
+    else:
+        text = LdaTextEncoder.train(documents, lda, seed=seed, on_pass=on_pass)
+    provenance: dict[str, Any] = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "topicidx": __version__,
+        "source": source.name,
+        "captioned_pictures": len(posts),
+        "captions": sum(len(post.captions) for post in posts),
+        "seed": seed,
+        "libraries": {name: importlib.metadata.version(name) for name in ("gensim", "torch", "torchvision", "spacy")},
+    }
+    if only == "text":
+        return TrainReport(write_topic_space(folder, text, provenance=provenance), len(posts), len(text.vocabulary))
+
+    result = _train_image(posts, documents, text, training, seed, cache_folder, progress)
+    for key, reason in result.unreadable.items():
+        logger.warning("left out of training: %s: %s", key, reason)
+    space = write_topic_space(
+        folder,
+        text,
+        result.encoder,
+        provenance=provenance | {"training": asdict(result.plan)},
+        metrics=_metrics(result),
+        attachments=_attachments(result),
+    )
+    return TrainReport(
+        space, len(posts), len(text.vocabulary), result.training_pictures, result.validation_pictures, result.epochs,
+        result.unreadable,
+    )  # fmt: skip
+
+
+def _existing(folder: Path) -> TopicSpace | None:
+    try:
+        return TopicSpace.load(folder)
+    except SpaceError:
+        return None
+
+
+def _document(post: Post) -> str:
+    return "\n".join(post.captions)
+
+
+def _train_image(
+    posts: Sequence[Post], documents: Sequence[str], text: TextEncoder, training: TrainingSettings | None, seed: int,
+    cache_folder: Path, progress: "Progress | None",
+) -> "TrainingResult":  # fmt: skip
+    from topicidx.embedders.training import Example, train_image_encoder
+
+    # A caption without a single known word says nothing of its picture.
+    telling = [place for place, document in enumerate(documents) if text.knows(document)]
+    topics = text.encode([documents[place] for place in telling])
+    examples = [Example(posts[place].image, posts[place].path, row) for place, row in zip(telling, topics, strict=True)]
+    return train_image_encoder(examples, training, seed=seed, cache_folder=cache_folder, progress=progress)
+
+
+def _metrics(result: "TrainingResult") -> dict[str, Any]:
+    best = min(result.epochs, key=lambda epoch: epoch.validation_loss)
+    return {
+        "training_pictures": result.training_pictures,
+        "validation_pictures": result.validation_pictures,
+        "unreadable_pictures": len(result.unreadable),
+        "best_epoch": best.epoch,
+        "validation_loss": best.validation_loss,
+    }
+
+
+def _attachments(result: "TrainingResult") -> dict[str, bytes]:
+    from topicidx.embedders.training_plot import plot_training
+
+    lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in result.epochs)
+    picture = io.BytesIO()
+    plot_training(result.epochs, picture)
+    return {"training.jsonl": lines.encode(), "training.png": picture.getvalue()}
+
