@@ -19,7 +19,9 @@ def status(text: str) -> None:
 def results() -> Console:
     """A console for results: as wide as the terminal, or as wide as they are where nobody looks."""
     terminal = sys.stdout.isatty()
-    return Console(width=None if terminal else 1_000, highlight=False, soft_wrap=not terminal, markup=False, emoji=False)
+    return Console(
+        width=None if terminal else 1_000, highlight=False, soft_wrap=not terminal, markup=False, emoji=False
+    )
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from topicidx.workspace import Workspace
 
 Home = Annotated[
     Path | None,
-    typer.Option(help="The .topicidx folder to use. Default: in this folder or the nearest one above.", show_default=False),
+    typer.Option(
+        help="The .topicidx folder to use. Default: in this folder or the nearest one above.", show_default=False
+    ),
 ]
 Space = Annotated[
     Path | None, typer.Option(help="The topic space. Default: space/ in the .topicidx folder.", show_default=False)
@@ -20,7 +22,9 @@ Store = Annotated[
     str | None,
     typer.Option(help="The folder of the store. Default: store/ in the .topicidx folder.", show_default=False),
 ]
-Collection = Annotated[str | None, typer.Option(help="The collection in the store. Default: photos.", show_default=False)]
+Collection = Annotated[
+    str | None, typer.Option(help="The collection in the store. Default: photos.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of all randomness. Default: 0.", show_default=False)]
 

@@ -13,10 +13,11 @@ def new_folder(destination: Path) -> Iterator[Path]:
     """A temporary folder beside `destination` that takes its place when the block ends without an exception.
 
     What was there before is kept until the new folder stands, and is then removed. Where the process dies between the
-    two renames, `recover_folder` puts the old one back.
+    two renames, `standing_folder` tells where the old one is, and the next call puts it back.
     """
-    destination = destination.absolute()
+    destination = destination.resolve()  # a link stays; what it leads to is replaced
     destination.parent.mkdir(parents=True, exist_ok=True)
+    _put_back(destination)
     building = Path(tempfile.mkdtemp(prefix=f".{destination.name}.new-", dir=destination.parent))
     try:
         building.chmod(0o755)
@@ -28,18 +29,18 @@ def new_folder(destination: Path) -> Iterator[Path]:
                 shutil.rmtree(old)
             destination.rename(old)
         building.rename(destination)
+        sync_folder(destination.parent)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
-        recover_folder(destination)
+        _put_back(destination)
         shutil.rmtree(building, ignore_errors=True)
         raise
 
 
-def recover_folder(destination: Path) -> None:
-    """Put back the old folder where a process died while `new_folder` replaced it."""
-    old = _old_name(destination)
-    if old.is_dir() and not destination.exists():
-        old.rename(destination)
+def standing_folder(destination: Path) -> Path:
+    """Where the content of `destination` is to be read: there, or beside it while or since it was being replaced."""
+    old = _old_name(destination.resolve())
+    return old if old.is_dir() and not destination.exists() else destination
 
 
 def write_file(path: Path, text: str) -> None:
@@ -75,5 +76,11 @@ def _sync(folder: Path) -> None:
     sync_folder(folder)
 
 
+def _put_back(destination: Path) -> None:
+    old = _old_name(destination)
+    if old.is_dir() and not destination.exists():
+        old.rename(destination)
+
+
 def _old_name(destination: Path) -> Path:
-    return destination.with_name(f".{destination.name}.old")
+    return destination.parent / f".{destination.name}.old"

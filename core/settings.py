@@ -1,10 +1,11 @@
 """Settings: flags over `TOPICIDX_*` variables over `topicidx.toml`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as VariableError
 
 from topicidx.errors import SettingsError
 
@@ -89,8 +90,15 @@ class Settings(BaseSettings):
     """All settings of topicidx. `Settings.load(limit=5)` is what a command uses: its flags come first."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TOPICIDX_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+        env_prefix="TOPICIDX_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
+
+    settings_file: ClassVar[Path | None] = None
 
     home: Path | None = None
     space: Path | None = None
@@ -110,23 +118,56 @@ class Settings(BaseSettings):
         `file` is `topicidx.toml` in the working directory or the nearest folder above by default. Nested settings are
         given as `lda={"num_topics": 100}`. Raises SettingsError that names the setting and where it may be put right.
         """
+        if file is not None and not file.is_file():
+            raise SettingsError(f"there is no settings file {file}")
         file = file or _nearest_file(Path.cwd())
-        given = {name: value for name, value in flags.items() if value is not None}
+        given = _without_none(flags)
         try:
-            return type("Settings", (cls,), {"settings_file": file, "__module__": cls.__module__})(**given)
+            return _reading(file)(**given)
         except ValidationError as error:
             raise SettingsError(_explain(error, file)) from error
-        except ValueError as error:  # topicidx.toml is not TOML, or a variable not JSON
-            raise SettingsError(f"cannot read the settings{f' in {file}' if file else ''}: {error}") from error
+        except VariableError as error:  # a variable is not the JSON that its setting needs
+            raise SettingsError(f"cannot read a TOPICIDX_ variable: {error}") from error
+        except (OSError, ValueError) as error:  # topicidx.toml cannot be read, or is not TOML
+            raise SettingsError(f"cannot read the settings in {file}: {error}") from error
 
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, **_: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
-        file = getattr(settings_cls, "settings_file", None)
-        toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
+        del dotenv_settings, file_secret_settings  # two more places to look would be two too many
+        file = cls.settings_file
+        toml = (_SettingsFile(settings_cls, file),) if file else ()
         return init_settings, env_settings, *toml
+
+
+class _SettingsFile(TomlConfigSettingsSource):
+    """`topicidx.toml`, whose paths start from where it lies."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        assert isinstance(self.toml_file_path, Path)
+        for name in ("home", "space", "store"):
+            if isinstance(values.get(name), str) and "://" not in values[name]:
+                values[name] = str(self.toml_file_path.parent / values[name])
+        return values
+
+
+def _reading(file: Path | None) -> type[Settings]:
+    class FileSettings(Settings):
+        settings_file = file
+
+    return FileSettings
+
+
+def _without_none(flags: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_none(value) if isinstance(value, dict) else value
+        for name, value in flags.items()
+        if value is not None
+    }
 
 
 def _nearest_file(start: Path) -> Path | None:

@@ -65,7 +65,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not folder.is_dir():
-        raise SpaceNotFoundError(f"there is no topic space at {folder}; `topicidx train SOURCE` makes one, --space names one")
+        raise SpaceNotFoundError(
+            f"there is no topic space at {folder}; `topicidx train SOURCE` makes one, --space names one"
+        )
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         version = written["format_version"]
@@ -75,7 +77,9 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if not isinstance(version, int) or version < 1:
+        raise _damaged(path, f"format_version: {version!r} is no version")
+    if version > FORMAT_VERSION:
         raise SpaceVersionError(
             f"the topic space {folder} has format {version}, this topicidx reads up to {FORMAT_VERSION}; upgrade topicidx"
         )
@@ -100,7 +104,8 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
             raise _damaged(path, f"it has no tensor {name!r}")
         if tensors[name].shape != shape:
             raise _damaged(path, f"{name!r} is {tensors[name].shape}, not {shape}")
-        if not np.isfinite(tensors[name]).all():
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
             raise _damaged(path, f"{name!r} holds values that are not finite")
     return tensors
 
@@ -131,7 +136,7 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
 
 
 def _check_size(folder: Path, name: str, size: int) -> None:
-    if Path(name).name != name:
+    if Path(name).name != name or name in {"", ".."} or "\0" in name:
         raise _damaged(folder / MANIFEST, f"it lists a file outside the bundle: {name!r}")
     try:
         found = (folder / name).stat().st_size

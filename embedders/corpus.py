@@ -1,6 +1,7 @@
 """Documents as bags of words, kept on disk, and the vocabulary that numbers their stems."""
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -65,9 +66,10 @@ class Vocabulary:
         """Read what `write` wrote. Raises ValueError, KeyError or TypeError where the file is damaged."""
         with path.open(encoding="utf-8") as file:
             entries = map(json.loads, file)
-            return cls(
-                tuple(Word(entry["stem"], tuple(entry["forms"].items()), entry["documents"]) for entry in entries)
-            )
+            words = tuple(Word(entry["stem"], tuple(entry["forms"].items()), entry["documents"]) for entry in entries)
+        if not all(word.forms for word in words):
+            raise ValueError("a word has no surface form")
+        return cls(words)
 
 
 class DiskCorpus:
@@ -142,7 +144,7 @@ def build_corpus(
 
 def adapted_min_documents(documents: int) -> int:
     """In how many documents a word must be when nothing is said: 2 of a few hundred, 10 of 6,000, 120 of a million."""
-    return max(2, round(documents**0.5 / 8))
+    return max(2, round(math.sqrt(documents) / 8))
 
 
 def _by_frequency(forms: Counter[str]) -> tuple[tuple[str, int], ...]:

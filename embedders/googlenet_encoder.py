@@ -100,5 +100,4 @@ def prepare_for_inference(network: TopicNetwork) -> TopicNetwork:
     """A copy of `network` in eval mode, without gradients, batch normalisation folded, channels last."""
     network = deepcopy(network).eval().requires_grad_(False)
     fold_batch_norm(network)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
+    return network.to(memory_format=torch.channels_last)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from topicidx.embedders.corpus import BagOfWords, DiskCorpus, Vocabulary, build_corpus
 from topicidx.embedders.normalizer import CaptionNormalizer
@@ -52,6 +53,7 @@ class LdaHyperparameters:
         chunksize = min(settings.chunksize or max(64, min(-(-documents // 3), 5_000)), documents)
         updates_per_pass = -(-documents // chunksize)
         passes = settings.passes or -(-30 // updates_per_pass)
+        passes = max(passes, -(-10 // documents))
         if documents * passes < 10 * chunksize:  # fewer than ten updates do not converge
             chunksize = max(1, documents * passes // 10)
         return cls(settings.num_topics, passes, chunksize, settings.alpha or 0.1, settings.eta or 0.01)
@@ -85,7 +87,12 @@ class LdaTextEncoder:
 
     @classmethod
     def train(
-        cls, documents: Iterable[str], settings: LdaSettings | None = None, *, seed: int = 0, on_pass: PassDone | None = None
+        cls,
+        documents: Iterable[str],
+        settings: LdaSettings | None = None,
+        *,
+        seed: int = 0,
+        on_pass: PassDone | None = None,
     ) -> "LdaTextEncoder":
         """Learn topics from `documents`, each one a picture's captions in one string; the iterable is read once.
 
@@ -105,7 +112,9 @@ class LdaTextEncoder:
                 max_document_share=settings.max_document_share,
             )
             if len(vocabulary) < 2:
-                raise TrainingError(f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions")
+                raise TrainingError(
+                    f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions"
+                )
             hyperparameters = LdaHyperparameters.adapted(settings, len(corpus))
             logger.info("training LDA: %d documents, %d words, %s", len(corpus), len(vocabulary), hyperparameters)
             model = _empty_gensim_model(vocabulary, hyperparameters, seed)
@@ -129,7 +138,8 @@ class LdaTextEncoder:
     @cached_property
     def topic_words(self) -> Float32:
         weights = self.sstats.astype(np.float64) + self.hyperparameters.eta
-        return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+        phi: Float32 = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+        return phi
 
     @cached_property
     def gensim_model(self) -> "LdaModel":
@@ -181,14 +191,19 @@ class LdaTextEncoder:
     ) -> "LdaTextEncoder":  # fmt: skip
         """The encoder that `tensors` and `settings_json` described. Raises SpaceDamagedError where they do not fit."""
         try:
-            hyperparameters = LdaHyperparameters(**settings)
+            hyperparameters = TypeAdapter(LdaHyperparameters).validate_python(asdict(LdaHyperparameters(**settings)))
             sstats, prior = tensors["sstats"], tensors["topic_prior"]
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise SpaceDamagedError(
+                f"the topic model does not fit its description: {problem['loc'][0]}: {problem['msg']}"
+            ) from error
         except (KeyError, TypeError) as error:
             raise SpaceDamagedError(f"the topic model does not fit its description: {error}") from error
         expected = (hyperparameters.num_topics, len(vocabulary))
         if sstats.shape != expected or prior.shape != expected[:1]:
             raise SpaceDamagedError(
-                f"the topic model is {sstats.shape} and {prior.shape}, not {expected} and {expected[:1]}; train it again"
+                f"the topic model is {sstats.shape} and {prior.shape}, not {expected} and {expected[:1]}"
             )
         return cls(normalizer, vocabulary, hyperparameters, sstats=sstats, topic_prior=prior)
 

@@ -17,12 +17,13 @@ STEMMERS = {
     "et": "estonian", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi",
     "hu": "hungarian", "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "nb": "norwegian",
     "ne": "nepali", "nl": "dutch", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian",
-    "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+    "sv": "swedish", "ta": "tamil", "tr": "turkish",
 }  # fmt: skip
 
-_APOSTROPHES = "'\u2018\u2019\u02bc\uff07\u0060\u00b4"
-# They only choose how the character before them is drawn, but Unicode counts them as marks, which belong to words.
-_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_APOSTROPHES = "'\u2018\u2019\u02bc\uff07\u0060"
+# Variation selectors only choose how the character before them is drawn, but Unicode counts them as marks, which belong
+# to words. Acute accents are typed as apostrophes, but NFKC takes them for a space and a mark.
+_DROPPED = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef\u00b4\u1ffd]")
 # Marks that stand on letters (accents, vowel signs) belong to the word; those that enclose (Me) are drawn round emoji.
 _WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No"})
 
@@ -52,7 +53,11 @@ class CaptionNormalizer:
 
     @classmethod
     def for_language(
-        cls, language: str = "en", *, punctuation: Literal["space", "remove"] = "space", extra_stop_words: Iterable[str] = ()
+        cls,
+        language: str = "en",
+        *,
+        punctuation: Literal["space", "remove"] = "space",
+        extra_stop_words: Iterable[str] = (),
     ) -> "CaptionNormalizer":
         """The normaliser of a language (ISO 639-1), with spaCy's stop words and PyStemmer's stemmer for it.
 
@@ -72,7 +77,11 @@ class CaptionNormalizer:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "CaptionNormalizer":
-        """The normaliser that `to_json` described."""
+        """The normaliser that `to_json` described. Raises KeyError, TypeError or ValueError where it is damaged."""
+        if value["stemmer"] not in STEMMERS.values():
+            raise ValueError(f"unknown stemmer {value['stemmer']!r}")
+        if value["punctuation"] not in ("space", "remove"):
+            raise ValueError(f"unknown punctuation {value['punctuation']!r}")
         return cls(value["language"], value["stemmer"], frozenset(value["stop_words"]), value["punctuation"])
 
     def to_json(self) -> dict[str, Any]:
@@ -98,9 +107,10 @@ class CaptionNormalizer:
 
     def _forms(self, text: str) -> list[str]:
         if not text.isascii():
-            text = unicodedata.normalize("NFKC", _VARIATION_SELECTORS.sub("", text))
-        words = text.lower().translate(self._characters).split()
-        return [word for word in words if any(map(str.isalnum, word))]
+            text = unicodedata.normalize("NFKC", _DROPPED.sub("", text))
+        # Lower case comes last: a final sigma depends on what stands beside it. A capital dotted I is an i.
+        words = text.translate(self._characters).lower().replace("i\u0307", "i").split()
+        return [bare for word in words if (bare := _without_leading_marks(word))]
 
     def _stem(self, form: str) -> str:
         stem: str = self._stemmer.stemWord(form)
@@ -115,6 +125,11 @@ class CaptionNormalizer:
         return Stemmer.Stemmer(self.stemmer)
 
 
+def _without_leading_marks(word: str) -> str:
+    start = next((index for index, char in enumerate(word) if char.isalnum()), len(word))
+    return word[start:]
+
+
 class _Characters(dict[int, str]):
     """A table for `str.translate` that says of each character what stays of it, filled as characters are met."""
 
@@ -124,8 +139,11 @@ class _Characters(dict[int, str]):
 
     def __missing__(self, codepoint: int) -> str:
         char = chr(codepoint)
-        if unicodedata.category(char) in _WORD_CATEGORIES:
+        category = unicodedata.category(char)
+        if category in _WORD_CATEGORIES:
             kept = char
+        elif category == "Cf" and char != "\u200b":  # soft hyphens, joiners, direction marks: seen by nobody
+            kept = ""
         else:
             kept = " " if char.isspace() else self.other
         self[codepoint] = kept

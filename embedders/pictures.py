@@ -2,15 +2,15 @@
 
 import hashlib
 import stat
+import struct
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from struct import error as StructError
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from topicidx.errors import ImageError
 
@@ -58,9 +58,18 @@ def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> 
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"too many pixels for a picture: {error}") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError("not a picture in any known format") from error
-    except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, TypeError, MemoryError, StructError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        MemoryError,
+        struct.error,
+    ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise _unreachable(error) from error
         # What Pillow's decoders raise for damaged files; it documents no common root.
@@ -124,6 +133,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _taken_at(exif: Image.Exif) -> str | None:
     written = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
     try:
-        return datetime.strptime(str(written), "%Y:%m:%d %H:%M:%S").isoformat()  # noqa: DTZ007 EXIF's time has no zone
+        return datetime.strptime(str(written), "%Y:%m:%d %H:%M:%S").isoformat()  # EXIF's time has no zone
     except ValueError:
         return None

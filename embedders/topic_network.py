@@ -16,6 +16,9 @@ FEATURES = 1024
 class Head(nn.Module):
     """Standardised features, dropout, one linear layer: float (n, 1024) -> topic logits (n, topics)."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, topics: int, dropout: float) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(FEATURES))
@@ -37,6 +40,8 @@ class TopicNetwork(nn.Module):
 
     def __init__(self, architecture: Architecture, topics: int, *, dropout: float = 0.4) -> None:
         super().__init__()
+        self.trunk: nn.Sequential
+        self.tail: nn.Sequential
         self.trunk, self.tail = architecture.build()
         self.head = Head(topics, dropout)
         self.trained: Layers = "all"

@@ -1,6 +1,7 @@
 """TopicSpace: the trained bundle that defines the vector space, as a folder without pickle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topicidx.atomic import new_folder, recover_folder
+from topicidx.atomic import new_folder, standing_folder
 from topicidx.embedders.bundle import (
     FORMAT_VERSION,
     MANIFEST,
@@ -48,8 +49,8 @@ class TopicSpace:
 
         Raises SpaceNotFoundError, SpaceVersionError or SpaceDamagedError with what to do next.
         """
-        recover_folder(folder)
-        return cls(folder, read_manifest(folder))
+        standing = standing_folder(folder)
+        return cls(standing, read_manifest(standing))
 
     @property
     def dimensions(self) -> int:
@@ -76,14 +77,20 @@ class TopicSpace:
     def normalizer(self) -> CaptionNormalizer:
         try:
             return CaptionNormalizer.from_json(self.manifest.text.normalizer)
-        except (KeyError, TypeError) as error:
-            raise SpaceDamagedError(f"the normaliser of {self.folder} is damaged: {error}; train it again") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpaceDamagedError(
+                f"the normaliser in {self.folder / MANIFEST} is damaged: {error}; train the topic space again"
+            ) from error
 
     @cached_property
     def words(self) -> WordTable:
         """The vocabulary and the word vectors, read by slice."""
         return WordTable(
-            self.normalizer, self.folder / WORD_VECTORS, self.folder / VOCABULARY, self.dimensions, self.manifest.text.words
+            self.normalizer,
+            self.folder / WORD_VECTORS,
+            self.folder / VOCABULARY,
+            self.dimensions,
+            self.manifest.text.words,
         )
 
     @cached_property
@@ -97,9 +104,12 @@ class TopicSpace:
     def text_encoder(self) -> TextEncoder:
         """The text encoder, restored from the bundle."""
         entry = self.manifest.text
-        restored: TextEncoder = load_encoder_class("text", entry.encoder).restore(
-            read_tensors(self.folder / TEXT_TENSORS), entry.settings, self.normalizer, self.words.vocabulary
-        )
+        encoder_class = load_encoder_class("text", entry.encoder)
+        tensors = read_tensors(self.folder / TEXT_TENSORS)
+        with self._naming(TEXT_TENSORS):
+            restored: TextEncoder = encoder_class.restore(
+                tensors, entry.settings, self.normalizer, self.words.vocabulary
+            )
         return restored
 
     @cached_property
@@ -108,9 +118,10 @@ class TopicSpace:
         entry = self.manifest.image
         if entry is None:
             raise self._captions_only()
-        restored: ImageEncoder = load_encoder_class("image", entry.encoder).restore(
-            read_tensors(self.folder / IMAGE_TENSORS), entry.settings
-        )
+        encoder_class = load_encoder_class("image", entry.encoder)
+        tensors = read_tensors(self.folder / IMAGE_TENSORS)
+        with self._naming(IMAGE_TENSORS):
+            restored: ImageEncoder = encoder_class.restore(tensors, entry.settings)
         return restored
 
     def encode_text(self, texts: Sequence[str]) -> Float32:
@@ -128,6 +139,15 @@ class TopicSpace:
             pictures = [open_picture(path, at_least=encoder.input_size) for path in paths[begin : begin + batch_size]]
             parts.append(encoder.encode([encoder.prepare(picture.image) for picture in pictures]))
         return np.concatenate(parts)
+
+    @contextmanager
+    def _naming(self, file: str) -> Iterator[None]:
+        try:
+            yield
+        except SpaceDamagedError as error:
+            raise SpaceDamagedError(
+                f"{self.folder / file} does not fit {MANIFEST}: {error}; train the topic space again"
+            ) from error
 
     def _captions_only(self) -> SpaceError:
         return SpaceError(
@@ -161,7 +181,7 @@ def write_topic_space(
         normalizer=text.normalizer.to_json(),
         words=len(text.vocabulary),
     )
-    image_entry = image and EncoderEntry(encoder=image.name, settings=image.settings_json())
+    image_entry = None if image is None else EncoderEntry(encoder=image.name, settings=image.settings_json())
     with new_folder(folder) as building:
         write_tensors(building / TEXT_TENSORS, text_tensors)
         write_tensors(building / WORD_VECTORS, words)
@@ -175,7 +195,7 @@ def write_topic_space(
             dimensions=text.dimensions,
             text=entry,
             image=image_entry,
-            vector_space=image and image_entry and _vector_space(text, image, image_entry),
+            vector_space=None if image is None else _vector_space(text, image, image_entry),
             query_side=_query_side(entry, words, text.vocabulary),
             files={path.name: path.stat().st_size for path in sorted(building.iterdir())},
             provenance=dict(provenance or {}),
@@ -185,12 +205,12 @@ def write_topic_space(
     return TopicSpace.load(folder)
 
 
-def _vector_space(text: TextEncoder, image: ImageEncoder, entry: EncoderEntry) -> str:
+def _vector_space(text: TextEncoder, image: ImageEncoder, entry: EncoderEntry | None) -> str:
     # The text tensors are the topics themselves: a vector's axes mean what they say.
     return fingerprint(
         {f"image.{name}": tensor for name, tensor in image.tensors().items()}
         | {f"text.{name}": tensor for name, tensor in text.tensors().items()}
-        | {"image": entry.model_dump(mode="json"), "dimensions": text.dimensions}
+        | {"image": entry and entry.model_dump(mode="json"), "dimensions": text.dimensions}
     )
 
 

@@ -113,8 +113,12 @@ def train_image_encoder(
                 bytes_allowed=int(settings.cache_gigabytes * 1e9), done=progress.features,
             )  # fmt: skip
             if inputs is None:
-                logger.warning("no room to keep the frozen layers' outputs in %s: they are computed in every epoch", cache_folder)
-        run = _Run(network, inputs or PictureInputs(reader, network, device), targets.to(device), plan, device, seed, progress)
+                logger.warning(
+                    "no room to keep the frozen layers' outputs in %s: they are computed in every epoch", cache_folder
+                )
+        run = _Run(
+            network, inputs or PictureInputs(reader, network, device), targets.to(device), plan, device, seed, progress
+        )
         epochs = run.fit(reader, training, validation)
     return TrainingResult(
         GoogLeNetImageEncoder(network, settings.arch, ViewSettings(plan.view, plan.resize, plan.crop)),
@@ -128,7 +132,9 @@ def train_image_encoder(
 
 def split_by_key(keys: Sequence[str], validation_share: float) -> tuple[Places, Places]:
     """Places of the training and of the validation pictures: by a hash of the key, so that a picture keeps its side."""
-    hashes = np.array([int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8]) for key in keys])
+    hashes = np.array(
+        [int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8]) for key in keys]
+    )
     order = np.argsort(hashes, kind="stable")
     count = max(1, round(len(keys) * validation_share)) if len(keys) > 1 else 0
     return np.sort(order[count:]), np.sort(order[:count])
@@ -138,9 +144,15 @@ class _Run:
     """The state of one training run."""
 
     def __init__(
-        self, network: TopicNetwork, inputs: Inputs, targets: Tensor, plan: TrainingPlan, device: torch.device, seed: int,
+        self,
+        network: TopicNetwork,
+        inputs: Inputs,
+        targets: Tensor,
+        plan: TrainingPlan,
+        device: torch.device,
+        seed: int,
         progress: Progress,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.network = network
         self.inputs = inputs
         self.targets = targets
@@ -160,7 +172,9 @@ class _Run:
         plan = self.plan
         if plan.head_epochs and plan.layers != "head":
             self.network.freeze("head")
-            self._stage("head", plan.head_epochs, plan.head_learning_rate, training, validation, patience=plan.head_epochs)
+            self._stage(
+                "head", plan.head_epochs, plan.head_learning_rate, training, validation, patience=plan.head_epochs
+            )
             self.network.freeze(plan.layers)
             self.network.load_state_dict(self.best_weights)
         self._stage("main", plan.epochs, plan.learning_rate, training, validation, patience=plan.patience)
@@ -190,7 +204,13 @@ class _Run:
         return self.network.pool(outputs)
 
     def _stage(
-        self, stage: Literal["head", "main"], epochs: int, rate: float, training: Places, validation: Places, patience: int
+        self,
+        stage: Literal["head", "main"],
+        epochs: int,
+        rate: float,
+        training: Places,
+        validation: Places,
+        patience: int,
     ) -> None:
         steps = epochs * -(-len(training) // self.plan.batch_size)
         optimizer, schedule = make_optimizer(self.network, self.plan, rate, steps)
@@ -205,7 +225,14 @@ class _Run:
                 self.best_loss = validation_loss
                 self.best_weights = deepcopy(self.network.state_dict())
             record = Epoch(
-                len(self.records) + 1, stage, train_loss, validation_loss, best, rate, seen / max(seconds, 1e-9), seconds
+                len(self.records) + 1,
+                stage,
+                train_loss,
+                validation_loss,
+                best,
+                rate,
+                seen / max(seconds, 1e-9),
+                seconds,
             )
             self.records.append(record)
             self.progress.epoch(record)
@@ -214,7 +241,11 @@ class _Run:
                 break
 
     def _train_epoch(
-        self, training: Places, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler, epochs: int
+        self,
+        training: Places,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+        epochs: int,
     ) -> tuple[float, int]:
         epoch = len(self.records) + 1
         self.network.train()
@@ -275,14 +306,15 @@ def make_optimizer(
             continue
         bias = parameter.ndim == 1
         base = rate if name.startswith("head.") else plan.pretrained_learning_rate
-        groups.append({
-            "params": [parameter],
-            "lr": base * (2 if bias and plan.optimizer == "sgd" else 1),
-            "weight_decay": 0.0 if bias else plan.weight_decay,
-        })
+        groups.append(
+            {
+                "params": [parameter],
+                "lr": base * (2 if bias and plan.optimizer == "sgd" else 1),
+                "weight_decay": 0.0 if bias else plan.weight_decay,
+            }
+        )
     if plan.optimizer == "sgd":
         sgd = torch.optim.SGD(groups, momentum=0.9)
         return sgd, torch.optim.lr_scheduler.PolynomialLR(sgd, PUBLISHED_ITERATIONS, power=0.5)
     adamw = torch.optim.AdamW(groups)
     return adamw, torch.optim.lr_scheduler.CosineAnnealingLR(adamw, max(1, steps))
-

@@ -120,7 +120,9 @@ class CachedInputs:
     Stored as bfloat16, (pictures, views, h, w, channels).
     """
 
-    def __init__(self, pictures: int, views: int, maps: tuple[int, int, int], folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, pictures: int, views: int, maps: tuple[int, int, int], folder: Path, device: torch.device
+    ) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, prefix="training-")  # noqa: SIM115 lives as long as the array
         self._maps: np.memmap[tuple[int, ...], np.dtype[np.int16]] = np.memmap(
             self._file, dtype=np.int16, mode="w+", shape=(pictures, views, *maps)
@@ -148,7 +150,8 @@ class CachedInputs:
         kinds += ["random"] * (views - len(kinds))
         batch = max(1, 64 // views)
         completed = 0
-        for order, seen in ((validation, ["indexed"]), (training, kinds)):
+        jobs: list[tuple[Places, list[View]]] = [(validation, ["indexed"]), (training, kinds)]
+        for order, seen in jobs:
             for places, pixels in reader.batches(order, seen, batch):
                 with torch.inference_mode(), mixed_precision(device):
                     outputs = network.trunk(pixels.to(device)).to(torch.bfloat16).permute(0, 2, 3, 1)

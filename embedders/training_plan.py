@@ -54,7 +54,11 @@ class TrainingPlan:
             head_epochs = 0 if sgd or not pretrained else _passes(60_000, pictures, least=1, most=30)
         epochs = settings.epochs
         if epochs is None:
-            epochs = _passes(40_000, pictures, least=2, most=30) if pretrained else _passes(20_000, pictures, least=4, most=60)
+            epochs = (
+                _passes(40_000, pictures, least=2, most=30)
+                if pretrained
+                else _passes(20_000, pictures, least=4, most=60)
+            )
         return cls(
             layers=layers,
             head_epochs=head_epochs,

@@ -16,10 +16,14 @@ def plot_training(epochs: Sequence[Epoch], file: BinaryIO) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     numbers = [epoch.epoch for epoch in epochs]
-    axes.plot(numbers, [epoch.train_loss for epoch in epochs], "o-", color="#4c72b0", label="training (augmented, dropout)")
+    axes.plot(
+        numbers, [epoch.train_loss for epoch in epochs], "o-", color="#4c72b0", label="training (augmented, dropout)"
+    )
     axes.plot(numbers, [epoch.validation_loss for epoch in epochs], "o-", color="#dd8452", label="validation")
     best = min(epochs, key=lambda epoch: epoch.validation_loss)
-    axes.plot(best.epoch, best.validation_loss, "*", markersize=16, color="#c44e52", label=f"kept: {best.validation_loss:.4f}")
+    axes.plot(
+        best.epoch, best.validation_loss, "*", markersize=16, color="#c44e52", label=f"kept: {best.validation_loss:.4f}"
+    )
     head = [epoch.epoch for epoch in epochs if epoch.stage == "head"]
     if head:
         axes.axvspan(head[0] - 0.5, head[-1] + 0.5, color="#000000", alpha=0.05, label="new layer alone")

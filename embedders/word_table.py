@@ -33,7 +33,9 @@ class WordTable:
         try:
             vocabulary = Vocabulary.read(self.vocabulary_file)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SpaceDamagedError(f"{self.vocabulary_file} is damaged ({error}); train the topic space again") from error
+            raise SpaceDamagedError(
+                f"{self.vocabulary_file} is damaged ({error}); train the topic space again"
+            ) from error
         if len(vocabulary) != self.words:
             raise SpaceDamagedError(
                 f"{self.vocabulary_file} has {len(vocabulary)} words, space.json says {self.words}; train the topic space again"
@@ -57,4 +59,9 @@ class WordTable:
                 rows = [table[word : word + 1] for word in words]
         except (OSError, SafetensorError) as error:
             raise SpaceDamagedError(f"{self.vectors_file} is damaged ({error}); train the topic space again") from error
-        return np.concatenate(rows) if rows else np.empty((0, self.dimensions), dtype=np.float32)
+        vectors = np.concatenate(rows) if rows else np.empty((0, self.dimensions), dtype=np.float32)
+        if not np.isfinite(vectors).all():
+            raise SpaceDamagedError(
+                f"{self.vectors_file}: {name} holds values that are not finite; train the topic space again"
+            )
+        return vectors

@@ -110,14 +110,18 @@ def run_demo(
         index = Index(space, store, sources)
         answers = tuple(_answer(index, query, rendered) for query in QUERIES)
     sheet = folder / SHEET
-    write_contact_sheet(sheet, "topicidx: pictures found by words", _introduction(rendered), [_sheet(answer) for answer in answers])
+    write_contact_sheet(
+        sheet, "topicidx: pictures found by words", _introduction(rendered), [_sheet(answer) for answer in answers]
+    )
     return DemoReport(folder, rendered, trained, ingested, answers, sheet)
 
 
 def _make_room(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / FOLDER_NAME).is_dir() or not (folder / "photos").is_dir():
-            raise SettingsError(f"{folder} holds something other than an earlier demo; name another place with --folder")
+            raise SettingsError(
+                f"{folder} holds something other than an earlier demo; name another place with --folder"
+            )
         for name in (FOLDER_NAME, "photos"):
             shutil.rmtree(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,13 +135,16 @@ def _answer(index: Index, query: str, rendered: Sequence[RenderedPicture]) -> An
 
 def _introduction(rendered: Sequence[RenderedPicture]) -> list[str]:
     captioned = sum(bool(picture.captions) for picture in rendered)
-    return [
+    made = (
         f"These {len(rendered)} pictures are rendered, not photographed: ten cities, nineteen concepts, alone and together. "
         f"A space of topics was learned from the captions of {captioned} of them, hashtags, misspellings and all; then all "
-        "were indexed by their pixels alone, and found by the words below.",
+        "were indexed by their pixels alone, and found by the words below."
+    )
+    scores = (
         "A score says how many times likelier than average a caption of the picture would hold the words "
-        "(the geometric mean over the words).",
-    ]
+        "(the geometric mean over the words)."
+    )
+    return [made, scores]
 
 
 def _sheet(answer: Answer) -> Sheet:

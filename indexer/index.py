@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.embedders.topic_space import TopicSpace
+from topicidx.embedders.word_table import VectorName
 from topicidx.errors import QuerySyntaxError, SpaceMismatchError, UnknownWordError
 from topicidx.indexer.keys import city_key
 from topicidx.indexer.query_language import Term, parse_query
@@ -71,7 +72,9 @@ class SearchResult:
     def to_json(self) -> dict[str, Any]:
         """The JSON result."""
         found: dict[str, Any] = {"query": self.query, "results": [hit.to_json() for hit in self.hits]}
-        return found | ({"unknown": [{"word": u.word, "nearest": list(u.nearest)} for u in self.unknown]} if self.unknown else {})
+        return found | (
+            {"unknown": [{"word": u.word, "nearest": list(u.nearest)} for u in self.unknown]} if self.unknown else {}
+        )
 
 
 @dataclass(frozen=True)
@@ -108,16 +111,23 @@ class Index:
         alone ranks the pictures that have the least of them.
         Raises QuerySyntaxError for an empty query or one of stop words alone, UnknownWordError where no word is known.
         """
+        ranked, unknown = self.rank(query, match=match, limit=limit, cities=cities)
+        ranked = [point for point in ranked if min_score is None or point.score >= min_score]
+        return SearchResult(query, self._hits(ranked), unknown)
+
+    def rank(
+        self, query: str, *, match: Match = "all", limit: int = 10, cities: Sequence[str] = ()
+    ) -> tuple[list[ScoredPoint], tuple[Unknown, ...]]:
+        """What `search` finds as ids and scores alone, and the words that were left out."""
         words, weights, unknown = self._resolve(parse_query(query))
         where = PointFilter(tuple(dict.fromkeys(map(city_key, cities)))) if cities else None
         if match == "all" and self.space.scores == "lift":
             ranked = rank_by_product(self.store, self.space.words.vectors("lift", words), weights, limit, where)
         else:
-            name = "topics" if match == "mean" else "lift"
+            name: VectorName = "topics" if match == "mean" else "lift"
             mean = weights @ self.space.words.vectors(name, words).astype(np.float64) / np.abs(weights).sum()
             ranked = rank_by_dot_product(self.store, mean.astype(np.float32), limit, where)
-        ranked = [point for point in ranked if min_score is None or point.score >= min_score]
-        return SearchResult(query, self._hits(ranked), unknown)
+        return ranked, unknown
 
     def _resolve(self, terms: Sequence[Term]) -> tuple[list[int], NDArray[np.float64], tuple[Unknown, ...]]:
         """Word ids, their weights and the unknown words of a query."""
@@ -135,8 +145,12 @@ class Index:
             if unknown:
                 raise UnknownWordError("; ".join(map(str, unknown.values())))
             if self.space.normalizer.only_stop_words(text):
-                raise QuerySyntaxError(f"{text!r} holds only words too common to search for; add one that says what to see")
-            raise QuerySyntaxError(f"nothing in the query {text!r} can be searched for; give a word that says what to see")
+                raise QuerySyntaxError(
+                    f"{text!r} holds only words too common to search for; add one that says what to see"
+                )
+            raise QuerySyntaxError(
+                f"nothing in the query {text!r} can be searched for; give a word that says what to see"
+            )
         return list(weights), np.array(list(weights.values())), tuple(unknown.values())
 
     def _nearest(self, form: str) -> tuple[str, ...]:

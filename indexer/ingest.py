@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -108,7 +107,9 @@ def ingest(
     columns changed, only the payload is written. Pictures that cannot be read are listed in `skipped_file` (JSON lines)
     and not tried again until they change. Interrupted, the same call goes on from the last checkpoint.
     """
-    return _Ingest(source, space, writer, settings or IngestSettings(), skipped_file, on_picture or (lambda report: None)).run()
+    return _Ingest(
+        source, space, writer, settings or IngestSettings(), skipped_file, on_picture or (lambda report: None)
+    ).run()
 
 
 class _Ingest:
@@ -151,7 +152,7 @@ class _Ingest:
         return self.report
 
     def _read_known(self) -> dict[UUID, tuple[object, object, object]]:
-        known = {}
+        known: dict[UUID, tuple[object, object, object]] = {}
         for record in self.writer.known(KNOWN_FIELDS):
             payload = record.payload
             known[record.id] = (payload.get("size"), payload.get("mtime"), payload.get("post"))
@@ -164,7 +165,7 @@ class _Ingest:
         """The pictures that must be decoded; all others are dealt with here."""
         for post in self.source.posts():
             try:
-                status = os.stat(post.path)
+                status = post.path.stat()
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 self._done(Skipped(post.image, _printable(post.path), reason))

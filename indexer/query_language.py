@@ -8,7 +8,7 @@ from topicidx.errors import QuerySyntaxError
 #: Weights beyond this drown every other term.
 MAX_WEIGHT = 100.0
 
-_TERM = re.compile(r"(?P<minus>-)?(?P<text>[^\s^]+?)(?:\^(?P<weight>\S*))?$")
+_TERM = re.compile(r"(?P<minus>-)?(?P<text>[^\s^-][^\s^]*?)(?:\^(?P<weight>\S*))?$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,10 +77,10 @@ def _scored(
             among = PointFilter(where.cities if where else (), missing)
             (found,) = store.search(signed[row : row + 1], len(missing), among)
             column.update(zip(found.ids, found.scores, strict=True))
-    lifts = np.array([[column[id] for column in columns] for id in ids]) * signs
+    lifts = np.array([[column[point] for column in columns] for point in ids]) * signs
     return _sorted(ids, geometric_mean(lifts, weights))
 
 
 def _sorted(ids: list[UUID], scores: Float64) -> list[ScoredPoint]:
     pairs = sorted(zip(ids, scores.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
-    return [ScoredPoint(id, score) for id, score in pairs]
+    return [ScoredPoint(point, score) for point, score in pairs]

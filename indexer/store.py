@@ -109,7 +109,9 @@ class WritableStore(Protocol):
 def validate_vectors(vectors: Float32, dimensions: int, ids: Sequence[UUID]) -> None:
     """Refuse what no engine refuses by itself. Raises InvalidPointError that names the first bad point and why."""
     if vectors.ndim != 2 or vectors.shape != (len(ids), dimensions):
-        raise InvalidPointError(f"vectors of shape {vectors.shape} cannot be stored: {(len(ids), dimensions)} was expected")
+        raise InvalidPointError(
+            f"vectors of shape {vectors.shape} cannot be stored: {(len(ids), dimensions)} was expected"
+        )
     for wrong, bad in (("NaN", np.isnan(vectors)), ("infinite", np.isinf(vectors)), ("negative", vectors < 0)):
         if bad.any():
             row = int(np.flatnonzero(bad.any(axis=1))[0])

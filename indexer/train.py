@@ -47,6 +47,7 @@ def train(
     only: Literal["text", "image"] | None = None,
     seed: int = 0,
     cache_folder: Path,
+    on_step: Callable[[str], None] = lambda text: None,
     on_pass: Callable[[int, int], None] | None = None,
     progress: "Progress | None" = None,
 ) -> TrainReport:
@@ -63,7 +64,9 @@ def train(
             "or captions and pictures together without --only"
         )
     if only == "image" and existing is None:
-        raise SpaceNotFoundError(f"there is no topic space at {folder} to add an image model to; train without --only image")
+        raise SpaceNotFoundError(
+            f"there is no topic space at {folder} to add an image model to; train without --only image"
+        )
     posts = [post for post in source.posts() if post.captions]
     if not posts:
         raise TrainingError(
@@ -75,6 +78,7 @@ def train(
     if only == "image" and existing is not None:
         text = existing.text_encoder
     else:
+        on_step(f"learning topics from the captions of {len(posts):,} pictures")
         text = LdaTextEncoder.train(documents, lda, seed=seed, on_pass=on_pass)
     provenance: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -88,6 +92,7 @@ def train(
     if only == "text":
         return TrainReport(write_topic_space(folder, text, provenance=provenance), len(posts), len(text.vocabulary))
 
+    on_step(f"teaching a network to see {text.dimensions} topics in pictures")
     result = _train_image(posts, documents, text, training, seed, cache_folder, progress)
     for key, reason in result.unreadable.items():
         logger.warning("left out of training: %s: %s", key, reason)
@@ -147,4 +152,3 @@ def _attachments(result: "TrainingResult") -> dict[str, bytes]:
     picture = io.BytesIO()
     plot_training(result.epochs, picture)
     return {"training.jsonl": lines.encode(), "training.png": picture.getvalue()}
-

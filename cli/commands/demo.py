@@ -17,13 +17,16 @@ def demo(
     pictures: Annotated[int, typer.Option(help="How many pictures to render.", min=100, max=100_000)] = 1_000,
     seed: Seed = None,
     shuffle_captions: Annotated[
-        bool, typer.Option("--shuffle-captions", help="Give captions to the wrong pictures: the answers fall to chance.")
+        bool,
+        typer.Option("--shuffle-captions", help="Give captions to the wrong pictures: the answers fall to chance."),
     ] = False,
 ) -> None:
     """Render a photo collection, learn from its captions, index and search it: no network, no data, a few minutes."""
     from topicidx.indexer.demo import DemoProgress, run_demo
 
-    status("The pictures of this demo are rendered, not photographed; everything else is what your own photos would get.")
+    status(
+        "The pictures of this demo are rendered, not photographed; everything else is what your own photos would get."
+    )
     with progress_bar() as show:
         progress = DemoProgress(
             step=lambda text: status(f"- {text}"),
@@ -32,7 +35,11 @@ def demo(
             on_picture=lambda report: show(report.indexed, pictures, "pictures indexed"),
         )
         report = run_demo(
-            folder, pictures=pictures, seed=7 if seed is None else seed, shuffle_captions=shuffle_captions, progress=progress
+            folder,
+            pictures=pictures,
+            seed=7 if seed is None else seed,
+            shuffle_captions=shuffle_captions,
+            progress=progress,
         )
     for answer in report.answers:
         print(

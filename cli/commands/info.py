@@ -1,6 +1,7 @@
 """`topicidx info`: what is in this workspace."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_folder
@@ -16,15 +17,11 @@ def info(
     """Show what the workspace holds: the topic space, the store, its sources and cities."""
     settings = Settings.load(home=home, space=space, store=store, collection=collection)
     workspace = Workspace.find(settings.home) if settings.space is None or settings.store is None else None
-    found: dict[str, Any] = {"home": str(workspace.home) if workspace else None}
-    for part, describe in (
-        ("space", lambda: describe_space(space_folder(settings, workspace))),
-        ("store", lambda: describe_store(store_folder(settings, workspace), settings.collection)),
-    ):
-        try:
-            found[part] = describe()
-        except (SpaceError, StoreError) as error:
-            found[part] = {"error": str(error)}
+    found: dict[str, Any] = {
+        "home": str(workspace.home) if workspace else None,
+        "space": _or_error(lambda: describe_space(space_folder(settings, workspace))),
+        "store": _or_error(lambda: describe_store(store_folder(settings, workspace), settings.collection)),
+    }
     found["match"] = found["space"].get("vector_space") == found["store"].get("vector_space", "none")
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
@@ -37,3 +34,10 @@ def info(
             print(f"  {name.replace('_', ' ')}: {value}")
     if "error" not in found["space"] and "error" not in found["store"] and not found["match"]:
         print("the store was filled with another topic space: ingest the pictures again")
+
+
+def _or_error(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return describe()
+    except (SpaceError, StoreError) as error:
+        return {"error": str(error)}

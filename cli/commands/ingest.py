@@ -16,14 +16,17 @@ _LISTED = 20
 
 
 def ingest(
-    source: Annotated[Path, typer.Argument(help="A folder of pictures, or a manifest (.csv, .jsonl).", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(help="A folder of pictures, or a manifest (.csv, .jsonl).", show_default=False)
+    ],
     home: Home = None,
     space: Space = None,
     store: Store = None,
     collection: Collection = None,
     city: Annotated[str | None, typer.Option(help="The city of all these pictures.", show_default=False)] = None,
     folder_city: Annotated[
-        bool, typer.Option(help="Take cities from sub-folder names (london/123.jpg) where they look like a list of places.")
+        bool,
+        typer.Option(help="Take cities from sub-folder names (london/123.jpg) where they look like a list of places."),
     ] = True,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +50,11 @@ def ingest(
 
         def on_picture(report: IngestReport) -> None:
             done = report.indexed + report.updated + report.unchanged + len(report.skipped)
-            show(done, None, f"pictures: {report.indexed} indexed, {report.unchanged} unchanged, {len(report.skipped)} skipped")
+            show(
+                done,
+                None,
+                f"pictures: {report.indexed} indexed, {report.unchanged} unchanged, {len(report.skipped)} skipped",
+            )
 
         try:
             report = ingest_source(

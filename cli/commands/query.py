@@ -22,7 +22,8 @@ Format = Literal["table", "json", "paths"]
 
 def query(
     text: Annotated[
-        list[str] | None, typer.Argument(help="Words: dog beach; -word to push down; word^2 to weigh more.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Words: dog beach; -word to push down; word^2 to weigh more.", show_default=False),
     ] = None,
     home: Home = None,
     space: Space = None,
@@ -32,7 +33,9 @@ def query(
         Match | None,
         typer.Option(help="all: every word counts; mean: the published method. Default: all.", show_default=False),
     ] = None,
-    city: Annotated[list[str] | None, typer.Option(help="Only pictures of this city; may be repeated.", show_default=False)] = None,
+    city: Annotated[
+        list[str] | None, typer.Option(help="Only pictures of this city; may be repeated.", show_default=False)
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="How many pictures. Default: 10.", show_default=False)] = None,
     min_score: Annotated[
         float | None, typer.Option(help="Only pictures that score at least this; 1 is average.", show_default=False)
@@ -59,7 +62,12 @@ def query(
     folder = store_folder(settings, workspace)
     with EmbeddedStore.open(folder, settings.collection) as opened:
         index = Index(topic_space, opened, SourceRegistry(folder))
-        options: dict[str, Any] = {"match": settings.match, "limit": settings.limit, "cities": city or (), "min_score": min_score}
+        options: dict[str, Any] = {
+            "match": settings.match,
+            "limit": settings.limit,
+            "cities": city or (),
+            "min_score": min_score,
+        }
         if batch is not None:
             _answer_batch(index, batch, options)
             return
@@ -85,7 +93,9 @@ def _lines(batch: Path) -> list[str]:
     try:
         text = sys.stdin.read() if str(batch) == "-" else batch.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read the queries in {batch}: {getattr(error, 'strerror', None) or error}") from error
+        raise SettingsError(
+            f"cannot read the queries in {batch}: {getattr(error, 'strerror', None) or error}"
+        ) from error
     return [line for line in text.splitlines() if line.strip()]
 
 

@@ -17,17 +17,25 @@ if TYPE_CHECKING:
 
 
 def train(
-    source: Annotated[Path, typer.Argument(help="A folder of captioned pictures, or a manifest (.csv, .jsonl).", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(help="A folder of captioned pictures, or a manifest (.csv, .jsonl).", show_default=False)
+    ],
     home: Home = None,
     space: Space = None,
     topics: Annotated[int | None, typer.Option(help="Number of topics. Default: 500.", show_default=False)] = None,
-    only: Annotated[Literal["text", "image"] | None, typer.Option(help="Train one side alone.", show_default=False)] = None,
+    only: Annotated[
+        Literal["text", "image"] | None, typer.Option(help="Train one side alone.", show_default=False)
+    ] = None,
     arch: Annotated[Arch | None, typer.Option(help="The network. Default: googlenet.", show_default=False)] = None,
     init: Annotated[
         str | None,
-        typer.Option(help="First weights: imagenet (downloaded), random, or a file. Default: imagenet.", show_default=False),
+        typer.Option(
+            help="First weights: imagenet (downloaded), random, or a file. Default: imagenet.", show_default=False
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the pictures. Default: adapted.", show_default=False)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the pictures. Default: adapted.", show_default=False)
+    ] = None,
     preset: Annotated[
         Literal["instacities1m"] | None, typer.Option(help="The published settings.", show_default=False)
     ] = None,
@@ -54,19 +62,34 @@ def train(
     status(f"reading captions from {opened.manifest or opened.folder}")
     with progress_bar() as show:
         report = train_space(
-            opened, folder, lda=settings.lda, training=settings.training, only=only, seed=settings.seed,
-            cache_folder=workspace.home, on_pass=show_passes(show), progress=None if only == "text" else training_progress(show),
-        )  # fmt: skip
+            opened,
+            folder,
+            lda=settings.lda,
+            training=settings.training,
+            only=only,
+            seed=settings.seed,
+            cache_folder=workspace.home,
+            on_step=status,
+            on_pass=show_passes(show),
+            progress=None if only == "text" else training_progress(show),
+        )
     if report.unreadable:
         status(f"left out {len(report.unreadable)} pictures that could not be read:")
         for key, reason in report.unreadable.items():
             status(f"  {key!r}: {reason}")
     manifest = report.space.manifest
     if as_json:
-        summary = {"space": str(folder), "captioned": report.captioned, "words": report.words, "metrics": manifest.metrics}
+        summary = {
+            "space": str(folder),
+            "captioned": report.captioned,
+            "words": report.words,
+            "metrics": manifest.metrics,
+        }
         print(json.dumps(summary | {"vector_space": manifest.vector_space, "unreadable": report.unreadable}))
         return
-    print(f"trained {folder}: {report.space.dimensions} topics, {report.words} words from {report.captioned} captioned pictures")
+    print(
+        f"trained {folder}: {report.space.dimensions} topics, {report.words} words from {report.captioned} captioned pictures"
+    )
     if report.epochs:
         loss = manifest.metrics["validation_loss"]
         print(

@@ -55,26 +55,33 @@ def load_initial_weights(architecture: Architecture, init: str, trunk: nn.Module
         return
     weights = _download(architecture) if init == "imagenet" else _read(Path(init))
     for part in (trunk, tail):
-        part.load_state_dict({key: _find(weights, architecture, key, value, init) for key, value in part.state_dict().items()})
+        part.load_state_dict(
+            {key: _find(weights, architecture, key, value, init) for key, value in part.state_dict().items()}
+        )
 
 
 def _download(architecture: Architecture) -> Mapping[str, Tensor]:
     if architecture.name != "googlenet":
-        raise SettingsError(f"there is no download for the {architecture.name} weights; name their file with --init FILE")
+        raise SettingsError(
+            f"there is no download for the {architecture.name} weights; name their file with --init FILE"
+        )
     from torchvision.models import GoogLeNet_Weights
 
     try:
-        return GoogLeNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        weights: Mapping[str, Tensor] = GoogLeNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
         raise TrainingError(
             f"the ImageNet weights could not be fetched ({error}); try again with a network connection, "
             "or name a weight file with --init FILE, or train from nothing with --init random"
         ) from error
+    return weights
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     if not path.is_file():
-        raise SettingsError(f"--init: there is no weight file {path}; give imagenet, random or the path of a weight file")
+        raise SettingsError(
+            f"--init: there is no weight file {path}; give imagenet, random or the path of a weight file"
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -34,6 +34,9 @@ class LocalResponseNorm(nn.Module):
     network use.
     """
 
+    band: Tensor
+    one: Tensor
+
     def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4) -> None:
         super().__init__()
         near = (torch.arange(channels)[:, None] - torch.arange(channels)[None, :]).abs() <= size // 2

@@ -6,10 +6,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _TRUNK = (
-    "conv1 maxpool1 conv2 conv3 maxpool2 inception3a inception3b maxpool3 "
-    "inception4a inception4b inception4c inception4d"
-).split()
-_TAIL = "inception4e maxpool4 inception5a inception5b".split()
+    "conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3",
+    "inception4a", "inception4b", "inception4c", "inception4d",
+)  # fmt: skip
+_TAIL = ("inception4e", "maxpool4", "inception5a", "inception5b")
 
 
 def build_googlenet() -> tuple[nn.Sequential, nn.Sequential]:

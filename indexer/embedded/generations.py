@@ -1,9 +1,9 @@
 """Generations of a collection: complete indexes side by side, of which a pointer file names the live one.
 
-    FOLDER/COLLECTION/current.json        the name of the live generation
-    FOLDER/COLLECTION/g000002/            a sealed generation: shard/ and generation.json
-    FOLDER/COLLECTION/g000003.building/   the one an ingest writes, or left behind when it was stopped
-    FOLDER/COLLECTION/writer.lock         held while an ingest writes
+FOLDER/COLLECTION/current.json        the name of the live generation
+FOLDER/COLLECTION/g000002/            a sealed generation: shard/ and generation.json
+FOLDER/COLLECTION/g000003.building/   the one an ingest writes, or left behind when it was stopped
+FOLDER/COLLECTION/writer.lock         held while an ingest writes
 """
 
 import json

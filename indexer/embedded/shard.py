@@ -33,7 +33,9 @@ class Shard:
         vectors = edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot)
         # Word queries are answered by exact scans, so no graph is built: it would cost minutes and answer them worse.
         graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
-        shard = cls(edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vectors, hnsw_config=graph, wal_enabled=True)))
+        shard = cls(
+            edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vectors, hnsw_config=graph, wal_enabled=True))
+        )
         for field in INDEXED_FIELDS:
             shard._engine.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
         return shard
@@ -45,11 +47,15 @@ class Shard:
 
     def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
         rows = vectors.tolist()
-        points = [edge.Point(id, row, dict(payload)) for id, row, payload in zip(ids, rows, payloads, strict=True)]
+        points = [
+            edge.Point(point, row, dict(payload)) for point, row, payload in zip(ids, rows, payloads, strict=True)
+        ]
         self._engine.update(edge.UpdateOperation.upsert_points(points))
 
     def replace_payload(self, point: UUID, payload: Payload, keep: Sequence[str]) -> None:
-        kept = {name: value for record in self.retrieve([point]) for name, value in record.payload.items() if name in keep}
+        kept = {
+            name: value for record in self.retrieve([point]) for name, value in record.payload.items() if name in keep
+        }
         self._engine.update(edge.UpdateOperation.overwrite_payload([point], {**kept, **payload}))
 
     def flush(self) -> None:
@@ -70,19 +76,26 @@ class Shard:
         chosen = _filter(where)
         requests = [
             edge.QueryRequest(
-                limit=limit, query=edge.Query.Nearest(vector), filter=chosen, params=_EXACT, with_payload=False, with_vector=False
+                limit=limit,
+                query=edge.Query.Nearest(vector),
+                filter=chosen,
+                params=_EXACT,
+                with_payload=False,
+                with_vector=False,
             )
             for vector in vectors.tolist()
         ]
         found = self._engine.query_batch(edge.QueryBatchRequest(requests))
         return [
-            ScoredIds([_uuid(point.id) for point in points], np.array([point.score for point in points], dtype=np.float64))
+            ScoredIds(
+                [_uuid(point.id) for point in points], np.array([point.score for point in points], dtype=np.float64)
+            )
             for points in found
         ]
 
     def retrieve(self, ids: Sequence[UUID]) -> list[Record]:
         found = {_uuid(record.id): record for record in self._engine.retrieve(list(ids), True, False)}
-        return [Record(id, found[id].payload or {}) for id in ids if id in found]
+        return [Record(point, found[point].payload or {}) for point in ids if point in found]
 
     def vectors(self, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
         found = self._engine.retrieve(list(ids), False, True)

@@ -33,7 +33,9 @@ class EmbeddedStore:
     def open(cls, folder: Path, collection: str = "photos") -> "EmbeddedStore":
         """Open a store's folder. Raises StoreNotFoundError where there is none, StoreDamagedError where it cannot be read."""
         if not folder.is_dir():
-            raise StoreNotFoundError(f"there is no store at {folder}; `topicidx ingest SOURCE` makes one, --store names one")
+            raise StoreNotFoundError(
+                f"there is no store at {folder}; `topicidx ingest SOURCE` makes one, --store names one"
+            )
         generation = live_generation(folder / collection)
         while True:
             try:
@@ -48,7 +50,9 @@ class EmbeddedStore:
                 generation = newer  # an ingest published, and removed what we were about to open
 
     @staticmethod
-    def writer(folder: Path, collection: str, vector_space: str, dimensions: int) -> AbstractContextManager[EmbeddedWriter]:
+    def writer(
+        folder: Path, collection: str, vector_space: str, dimensions: int
+    ) -> AbstractContextManager[EmbeddedWriter]:
         """Begin to write a collection; see `embedded_writer`."""
         return embedded_writer(folder / collection, vector_space, dimensions)
 
@@ -67,7 +71,11 @@ class EmbeddedStore:
         return self._do(lambda: self._shard.count(where))
 
     def search(self, vectors: Float32, limit: int, where: PointFilter | None = None) -> list[ScoredIds]:
-        if vectors.ndim != 2 or vectors.shape[1] != self._generation.description.dimensions or not np.isfinite(vectors).all():
+        if (
+            vectors.ndim != 2
+            or vectors.shape[1] != self._generation.description.dimensions
+            or not np.isfinite(vectors).all()
+        ):
             raise StoreError(
                 f"a query of shape {vectors.shape} does not fit the store's {self._generation.description.dimensions} "
                 "dimensions, or is not finite"
@@ -79,11 +87,11 @@ class EmbeddedStore:
 
     def vectors(self, ids: Sequence[UUID]) -> Float32:
         found = self._do(lambda: self._shard.vectors(ids))
-        missing = next((id for id in ids if id not in found), None)
+        missing = next((point for point in ids if point not in found), None)
         if missing is not None:
             raise StoreError(f"the store {self.folder} has no point {missing}")
         empty = np.empty((0, self._generation.description.dimensions), dtype=np.float32)
-        return np.stack([found[id] for id in ids]) if ids else empty
+        return np.stack([found[point] for point in ids]) if ids else empty
 
     def scroll(self, fields: Sequence[str] | None = None) -> Iterator[Record]:
         return self._shard.scroll(fields)

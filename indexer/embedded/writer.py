@@ -1,7 +1,6 @@
 """EmbeddedWriter: one ingest's new generation, written in a child process beside the live one."""
 
 import multiprocessing
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -204,7 +203,9 @@ class EmbeddedWriter:
         except BrokenProcessPool as error:
             raise self._died() from error
         except Timeout as error:
-            raise StoreBusyError(f"a process still holds the unfinished index in {self._collection}; end it first") from error
+            raise StoreBusyError(
+                f"a process still holds the unfinished index in {self._collection}; end it first"
+            ) from error
         except Exception as error:  # the engine raises nothing narrower
             raise StoreError(f"the store {self._collection} could not be written: {error}") from error
 
@@ -250,4 +251,4 @@ def _load(generation: Generation) -> Shard:
 
 def _size(folder: Path) -> int:
     # Allocated blocks, not lengths: the engine's files are sparse.
-    return sum(os.stat(path).st_blocks * 512 for path in folder.rglob("*"))
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))

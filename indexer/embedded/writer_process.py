@@ -34,6 +34,7 @@ def start() -> None:
 
 
 def open_shard(folder: Path, dimensions: int, create: bool) -> None:
+    """Open the shard that the other functions work on, once the child of a killed ingest has let go of it."""
     lock = FileLock(folder.with_name("shard.lock"))
     lock.acquire(timeout=_ORPHAN_SECONDS)
     _lock.append(lock)
@@ -41,18 +42,22 @@ def open_shard(folder: Path, dimensions: int, create: bool) -> None:
 
 
 def known(fields: Sequence[str]) -> list[Record]:
+    """Every point with these payload fields."""
     return list(_open[0].scroll(fields))
 
 
 def upsert(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
+    """Insert or overwrite points."""
     _open[0].upsert(ids, vectors, payloads)
 
 
 def replace_payload(point: UUID, payload: Payload, keep: Sequence[str]) -> None:
+    """Replace a payload but for the fields in `keep`."""
     _open[0].replace_payload(point, payload, keep)
 
 
 def flush() -> None:
+    """Bring all updates to the disk."""
     _open[0].flush()
 
 
@@ -68,6 +73,7 @@ def finish(folder: Path) -> int:
 
 
 def close() -> None:
+    """Let go of the shard."""
     while _open:
         _open.pop().close()
     while _lock:

@@ -107,13 +107,15 @@ def open_source(path: Path, *, city: str | None = None, folder_city: bool = True
 
     Raises SourceError where `path` is neither.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.abspath(path))  # noqa: PTH100 links in it are kept: they are how people name their folders
     if path.is_dir():
         return Source(path.name or "root", path, path, None, city, folder_city)
     if not path.exists():
         raise SourceError(f"there is nothing at {path}; give a folder of pictures, or a manifest (.csv, .jsonl)")
     if path.suffix.lower() not in MANIFEST_SUFFIXES:
-        raise SourceError(f"{path} is neither a folder nor a manifest; give a folder of pictures, or a .csv or .jsonl file")
+        raise SourceError(
+            f"{path} is neither a folder nor a manifest; give a folder of pictures, or a .csv or .jsonl file"
+        )
     return Source(path.parent.name or "root", path.parent, path.parent, path, city, folder_city)
 
 
@@ -147,7 +149,7 @@ def _pictures(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
+            if PurePath(name).suffix.lower() in SUFFIXES and not name.startswith("."):
                 yield Path(folder, name)
 
 
@@ -164,8 +166,10 @@ def _folder_cities(root: Path, pictures: list[Path]) -> dict[str, str]:
     first = {path.relative_to(root).parts[0] for path in pictures if len(path.relative_to(root).parts) > 1}
     flat = any(len(path.relative_to(root).parts) == 1 for path in pictures)
     names = {name: name.replace("_", " ").strip() for name in first}
-    if flat or len(first) < 2 or any(
-        name.casefold() in _NO_CITIES or any(char.isdigit() for char in name) for name in names.values()
+    if (
+        flat
+        or len(first) < 2
+        or any(name.casefold() in _NO_CITIES or any(char.isdigit() for char in name) for name in names.values())
     ):
         return {}
     return names

@@ -47,4 +47,6 @@ class SourceRegistry:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise StoreDamagedError(f"{self._file} is damaged ({error}); restore it, or remove it and ingest again") from error
+            raise StoreDamagedError(
+                f"{self._file} is damaged ({error}); restore it, or remove it and ingest again"
+            ) from error

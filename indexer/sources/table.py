@@ -40,7 +40,9 @@ def read_manifest(path: Path) -> dict[str, Entry]:
             image_column, caption_column = columns
             image = row.get(image_column)
             if not isinstance(image, str) or not image.strip():
-                raise SourceError(f"{path}, line {line}: the column {image_column!r} is empty; every row needs a picture")
+                raise SourceError(
+                    f"{path}, line {line}: the column {image_column!r} is empty; every row needs a picture"
+                )
             entry = entries.get(image)
             if entry is None:
                 entry = entries[image] = Entry(city=_city(row), payload=_payload(row, image_column, caption_column))
@@ -49,7 +51,9 @@ def read_manifest(path: Path) -> dict[str, Entry]:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+        raise SourceError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from error
     except csv.Error as error:
         raise SourceError(f"{path} is no CSV file that can be read: {error}") from error
     if not entries:

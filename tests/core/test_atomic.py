@@ -7,18 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from topicidx.atomic import new_folder, recover_folder, write_file
+from topicidx.atomic import new_folder, standing_folder, write_file
 
-# Replaces a folder and dies, as by `kill -9`, between the rename that moves the old one away and the one after it.
-DIE_BETWEEN_RENAMES = """
+# Replaces a folder and dies, as by `kill -9`, after the first rename, which moves the old folder away, or the second.
+DIE_AFTER_RENAMES = """
 import os, sys
 from pathlib import Path
 from topicidx.atomic import new_folder
 
-rename = Path.rename
+rename, left = Path.rename, int(sys.argv[2])
 def rename_and_die(self, target):
+    global left
     rename(self, target)
-    os._exit(9)
+    left -= 1
+    if not left:
+        os._exit(9)
 Path.rename = rename_and_die
 
 with new_folder(Path(sys.argv[1])) as building:
@@ -78,9 +81,14 @@ def test_an_exception_in_the_block_leaves_everything_as_it_was(
     if there_before:
         make_old(tmp_path / "it")
     before = files_of(tmp_path)
-    with pytest.raises(error), new_folder(tmp_path / "it") as building:
-        (building / "file").write_text("half")
-        raise error
+
+    def write_half() -> None:
+        with new_folder(tmp_path / "it") as building:
+            (building / "file").write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert files_of(tmp_path) == before
 
 
@@ -100,37 +108,42 @@ def test_a_rename_that_fails_leaves_everything_as_it_was(tmp_path: Path, monkeyp
     assert files_of(tmp_path) == before
 
 
-def die_between_renames(folder: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", DIE_BETWEEN_RENAMES, str(folder)], check=False)
+def die_after_renames(folder: Path, renames: int) -> None:
+    done = subprocess.run([sys.executable, "-c", DIE_AFTER_RENAMES, str(folder), str(renames)], check=False)
     assert done.returncode == 9
-    assert not folder.exists()
+    assert folder.exists() == (renames == 2)
 
 
 def test_the_old_folder_comes_back_after_a_death_between_the_renames(tmp_path: Path) -> None:
     make_old(tmp_path / "it")
-    die_between_renames(tmp_path / "it")
-    recover_folder(tmp_path / "it")
-    assert files_of(tmp_path / "it") == {"file": "old", "gone": "old"}
+    die_after_renames(tmp_path / "it", 1)
+    assert files_of(standing_folder(tmp_path / "it")) == {"file": "old", "gone": "old"}
 
 
-def test_a_new_folder_can_be_written_after_a_death_between_the_renames(tmp_path: Path) -> None:
+def test_the_new_folder_stays_after_a_death_once_it_stands(tmp_path: Path) -> None:
     make_old(tmp_path / "it")
-    die_between_renames(tmp_path / "it")
+    die_after_renames(tmp_path / "it", 2)
+    assert files_of(standing_folder(tmp_path / "it")) == {"file": "new"}
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_new_folder_can_be_written_after_a_death(tmp_path: Path, renames: int) -> None:
+    make_old(tmp_path / "it")
+    die_after_renames(tmp_path / "it", renames)
     with new_folder(tmp_path / "it") as building:
         (building / "file").write_text("newer")
     assert files_of(tmp_path / "it") == {"file": "newer"}
-    recover_folder(tmp_path / "it")
-    assert files_of(tmp_path / "it") == {"file": "newer"}
+    assert files_of(standing_folder(tmp_path / "it")) == {"file": "newer"}
 
 
 @pytest.mark.parametrize("place", [".", "/", "there", "nowhere"])
-def test_recovering_where_nothing_happened_changes_nothing(
+def test_where_nothing_happened_a_folder_stands_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     make_old(tmp_path / "there")
     monkeypatch.chdir(tmp_path)
     before = files_of(tmp_path)
-    recover_folder(Path(place))
+    assert standing_folder(Path(place)) == Path(place)
     assert files_of(tmp_path) == before
 
 

@@ -51,10 +51,9 @@ def test_flags_come_before_variables_and_variables_before_the_file(
 
 
 def test_nested_settings_are_merged_one_by_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(
-        folder,
-        '[lda]\nnum_topics = 1001\npasses = 1001\nchunksize = 1001\n[training]\narch = "bvlc"\nepochs = 1001\npatience = 1001',
-    )
+    lda = "[lda]\nnum_topics = 1001\npasses = 1001\nchunksize = 1001"
+    training = '[training]\narch = "bvlc"\nepochs = 1001\npatience = 1001'
+    write(folder, f"{lda}\n{training}")
     monkeypatch.setenv("TOPICIDX_LDA__PASSES", "1002")
     monkeypatch.setenv("TOPICIDX_LDA__CHUNKSIZE", "1002")
     monkeypatch.setenv("TOPICIDX_TRAINING__EPOCHS", "1002")
@@ -107,7 +106,7 @@ def test_a_file_that_is_named_must_be_there(folder: Path) -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings.load().limit = 3  # type: ignore[misc]
+        Settings.load().limit = 3
 
 
 @pytest.mark.parametrize("name", ["TOPICIDX_TEST_DATA", "TOPICIDX_QDRANT_API_KEY"])

@@ -57,7 +57,7 @@ def test_punctuation_separates_words_unless_it_is_removed_as_published(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("apostrophe", ["'", "’", "‘", "ʼ", "＇", "`", "´"])  # noqa: RUF001
+@pytest.mark.parametrize("apostrophe", ["'", "’", "‘", "ʼ", "＇", "`", "´"])
 def test_apostrophes_vanish(english: CaptionNormalizer, published: CaptionNormalizer, apostrophe: str) -> None:
     for normalizer in (english, published):
         assert forms(normalizer, f"mermaid{apostrophe}s tale") == ["mermaids", "tale"]

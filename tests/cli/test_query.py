@@ -1,0 +1,166 @@
+"""`topicidx query` as people and programs use it."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def ask(workspace: Path, topicidx: Run) -> Callable[..., dict[str, Any]]:
+    """The JSON result of a query that works."""
+
+    def result(*arguments: object) -> dict[str, Any]:
+        done = topicidx("query", *arguments, "--format", "json", cwd=workspace)
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    return result
+
+
+Ask = Callable[..., dict[str, Any]]
+
+
+def _images(answer: dict[str, Any]) -> list[str]:
+    return [hit["image"] for hit in answer["results"]]
+
+
+def test_words_apart_and_words_together_are_the_same_query(ask: Ask) -> None:
+    apart, together = ask("night", "beach"), ask("night beach")
+    assert apart == together
+    assert len(apart["results"]) == 10
+
+
+def test_a_leading_minus_is_a_term_and_no_option(ask: Ask) -> None:
+    first = _images(ask("beach"))[0]
+    pushed_down = _images(ask("-beach", "--limit", 160))
+    assert len(pushed_down) == 160
+    assert pushed_down.index(first) > 100
+    assert _images(ask("beach -night", "--limit", 5)) == _images(ask("beach", "-night", "--limit", 5))
+
+
+def test_a_weight_moves_a_word_up(ask: Ask) -> None:
+    alone = _images(ask("night", "--limit", 20))
+    even, heavy = (_images(ask(f"night{weight} beach", "--limit", 20)) for weight in ("", "^50"))
+    assert len(set(heavy) & set(alone)) > len(set(even) & set(alone))
+
+
+def test_scores_fall_and_ranks_count(ask: Ask) -> None:
+    hits = ask("yellow car", "--limit", 30)["results"]
+    assert [hit["rank"] for hit in hits] == list(range(1, 31))
+    scores = [hit["score"] for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_result_has_the_documented_fields_and_its_path_is_a_picture(ask: Ask) -> None:
+    hit = ask("rain")["results"][0]
+    assert set(hit) == {"rank", "score", "image", "city", "caption", "id", "path"}
+    assert Path(hit["path"]).is_file()
+    assert hit["path"].endswith(hit["image"].partition("/")[2])
+
+
+def test_match_mean_ranks_by_another_score(ask: Ask) -> None:
+    assert ask("night", "car", "--match", "mean")["results"] != ask("night", "car")["results"]
+
+
+def test_city_keeps_to_cities_whatever_their_case(ask: Ask) -> None:
+    cities = {hit["city"] for hit in ask("beach", "--city", "MIAMI", "--city", "london", "--limit", 100)["results"]}
+    assert cities == {"miami", "london"}
+
+
+def test_min_score_leaves_out_what_scores_less(ask: Ask) -> None:
+    everything = ask("beach", "--limit", 160)["results"]
+    middle = everything[50]["score"]
+    assert [hit["id"] for hit in ask("beach", "--limit", 160, "--min-score", middle)["results"]] == [
+        hit["id"] for hit in everything if hit["score"] >= middle
+    ]
+
+
+def test_an_unknown_word_beside_a_known_one_is_named_and_left_out(workspace: Path, topicidx: Run) -> None:
+    done = topicidx("query", "beach", "bexch", "--format", "json", cwd=workspace)
+    assert done.returncode == 0
+    assert "'bexch'" in done.stderr
+    assert "beach" in done.stderr
+    assert json.loads(done.stdout)["unknown"][0]["word"] == "bexch"
+
+
+def test_the_table_names_the_pictures_and_pipes_get_them_whole(workspace: Path, topicidx: Run) -> None:
+    done = topicidx("query", "beach", "--limit", 3, cwd=workspace)
+    assert done.returncode == 0
+    assert done.stdout.count(".jpg") == 3
+    assert done.stderr == ""
+
+
+def test_paths_are_files(workspace: Path, topicidx: Run) -> None:
+    done = topicidx("query", "beach", "--format", "paths", "--limit", 4, cwd=workspace)
+    assert [Path(line).is_file() for line in done.stdout.splitlines()] == [True] * 4
+
+
+@pytest.mark.parametrize("from_stdin", [True, False])
+def test_a_batch_answers_each_line_and_fails_at_the_end(
+    workspace: Path, topicidx: Run, tmp_path: Path, from_stdin: bool
+) -> None:
+    queries = "beach\n\nthe of\nnight -rain\n"
+    (tmp_path / "queries.txt").write_text(queries, encoding="utf-8")
+    file = "-" if from_stdin else tmp_path / "queries.txt"
+    done = topicidx("query", "--batch", file, "--limit", 2, cwd=workspace, stdin=queries if from_stdin else None)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["query"] for answer in answers] == ["beach", "the of", "night -rain"]
+    assert [len(answer.get("results", [])) for answer in answers] == [2, 0, 2]
+    assert "too common" in answers[1]["error"]
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ((), 2, "the query is empty"),
+        (("",), 2, "the query is empty"),
+        (("the", "of"), 2, "too common"),
+        (("!!!",), 2, "nothing in the query"),
+        (("beach^x",), 2, "a weight is a number"),
+        (("beach", "- night"), 2, "needs a word"),
+        (("beech",), 1, "did you mean beach"),
+        (("qqqqqqqq",), 1, "never used the word"),
+        (("beach", "--limt", "5"), 2, "there is no option --limt"),
+        (("beach", "--limit", "0"), 2, "limit"),
+        (("beach", "--limit", "many"), 2, "limit"),
+        (("beach", "--batch", "queries.txt"), 2, "not both"),
+        (("--batch", "missing.txt"), 2, "missing.txt"),
+        (("beach", "--collection", "other"), 1, "topicidx ingest"),
+        (("beach", "--store", "nowhere"), 1, "topicidx ingest"),
+        (("beach", "--space", "nowhere"), 1, "topicidx train"),
+        (("beach", "--home", "nowhere"), 1, "topicidx train"),
+        (("beach", "--store", "http://localhost:6333"), 2, "not supported"),
+    ],
+)
+def test_mistakes_get_a_clear_word_and_the_right_exit_code(
+    workspace: Path, topicidx: Run, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    done = topicidx("query", *arguments, cwd=workspace)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_workspace_the_next_step_is_named(topicidx: Run, tmp_path: Path) -> None:
+    done = topicidx("query", "beach", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "topicidx train" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_broken_pipe_is_no_error_worth_a_traceback(workspace: Path) -> None:
+    import sys
+
+    done = subprocess.run(
+        f"'{sys.executable}' -m topicidx query beach --limit 160 | head -n 1", shell=True, cwd=workspace, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr

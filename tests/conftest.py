@@ -1,0 +1,69 @@
+"""What all tests share: real data where it is, a small rendered collection, and a workspace trained and filled with it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with real photos and weights that TOPICIDX_TEST_DATA names."""
+    folder = Path(os.environ.get("TOPICIDX_TEST_DATA", ""))
+    if not (folder / "data" / "flickr8k").is_dir():
+        pytest.skip("no real photos: TOPICIDX_TEST_DATA names no folder with data/flickr8k and weights")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def topicidx() -> Run:
+    """Runs the command line as people do: in a process of its own."""
+
+    def run(
+        *arguments: object, cwd: Path | None = None, stdin: str | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
+        return subprocess.run(
+            [sys.executable, "-m", "topicidx", *map(str, arguments)],
+            cwd=cwd or Path(__file__).parent,
+            env=clean | env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered collection of 160 pictures: captions.csv, truth.jsonl, photos/CITY/NAME.jpg."""
+    from topicidx.indexer.rendered import render_collection
+
+    folder = tmp_path_factory.mktemp("collection")
+    render_collection(folder, 160, 96, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory, photos: Path, topicidx: Run) -> Path:
+    """A folder whose .topicidx was trained on the rendered collection and filled with it. Read it, do not write to it."""
+    folder = tmp_path_factory.mktemp("workspace")
+    (folder / "topicidx.toml").write_text(
+        "[lda]\nnum_topics = 40\n\n[training]\ncrop = 64\nresize = 72\nbatch_size = 16\n", encoding="utf-8"
+    )
+    trained = topicidx("train", photos / "captions.csv", "--init", "random", "--epochs", 3, "--json", cwd=folder)
+    assert trained.returncode == 0, trained.stderr
+    ingested = topicidx("ingest", photos, "--json", cwd=folder)
+    assert ingested.returncode == 0, ingested.stderr
+    report: dict[str, Any] = json.loads(ingested.stdout)
+    assert report["skipped"] == []
+    return folder

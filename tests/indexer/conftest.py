@@ -1,0 +1,171 @@
+"""A cheap topic space: topics learned from themed captions, and an image encoder that goes by a picture's mean colour."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from topicidx.embedders import protocols, topic_space
+from topicidx.embedders.lda import LdaTextEncoder
+from topicidx.embedders.topic_space import TopicSpace, write_topic_space
+from topicidx.indexer import ingest as ingest_module
+from topicidx.indexer.embedded import EmbeddedStore
+from topicidx.settings import LdaSettings
+
+Colour = tuple[int, int, int]
+Paint = Callable[..., Path]
+FillStore = Callable[..., None]
+
+THEMES: dict[str, tuple[tuple[str, ...], Colour]] = {
+    "coast": (("sunrise", "beach", "ocean", "wave", "sand", "пляж"), (30, 80, 220)),
+    "city": (("skyline", "tower", "street", "taxi", "traffic", "bridge"), (120, 120, 120)),
+    "food": (("café", "coffee", "cake", "brunch", "pizza", "dessert"), (210, 140, 40)),
+    "pets": (("dog", "puppy", "kitten", "whisker", "leash", "fur"), (90, 50, 20)),
+    "music": (("concert", "guitar", "singer", "stage", "drum", "vinyl"), (160, 20, 160)),
+}
+TOPICS = 12
+
+
+class ColourImageEncoder:
+    """Topic distributions from the mean colour: that of the theme whose colour it is, or between those of several."""
+
+    name = "colour"
+    input_size = 8
+
+    def __init__(self, colours: NDArray[np.float32], topics: NDArray[np.float32]) -> None:
+        self.colours = colours
+        self.topics = topics
+
+    @property
+    def dimensions(self) -> int:
+        return self.topics.shape[1]
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        return np.asarray(image.resize((4, 4)))
+
+    def encode(self, prepared: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        means = np.stack([pixels.reshape(-1, 3).mean(axis=0) for pixels in prepared])
+        nearness = np.exp(-(((means[:, None] - self.colours) / 60) ** 2).sum(axis=2)) + 1e-6
+        vectors = (nearness / nearness.sum(axis=1, keepdims=True)) @ self.topics
+        return vectors.astype(np.float32)
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        return {"colours": self.colours, "topics": self.topics}
+
+    def settings_json(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def restore(cls, tensors: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> "ColourImageEncoder":
+        return cls(tensors["colours"], tensors["topics"])
+
+
+@pytest.fixture(scope="session")
+def captions() -> tuple[str, ...]:
+    """250 captions of one theme each, in every form that people write words in."""
+    chance = random.Random(11)
+    themes = list(THEMES.values())
+    texts = []
+    for number in range(250):
+        words = chance.choices(themes[number % len(themes)][0], k=chance.randint(4, 7))
+        texts.append(" ".join(chance.choice(("{}", "#{}", "{}!", "the {}", "{}s")).format(word) for word in words))
+    return tuple(texts)
+
+
+@pytest.fixture(scope="session")
+def text_encoder(captions: tuple[str, ...]) -> LdaTextEncoder:
+    return LdaTextEncoder.train(captions, LdaSettings(num_topics=TOPICS, passes=10), seed=3)
+
+
+@pytest.fixture(scope="session")
+def colours() -> dict[str, Colour]:
+    """The colour of the pictures of each theme."""
+    return {theme: colour for theme, (_, colour) in THEMES.items()}
+
+
+@pytest.fixture(scope="session")
+def space_folder(text_encoder: LdaTextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A topic space with an image encoder; shared, so that no test may change it."""
+    folder = tmp_path_factory.mktemp("colour") / "space"
+    colours = np.array([colour for _, colour in THEMES.values()], dtype=np.float32)
+    topics = text_encoder.encode([" ".join(words) for words, _ in THEMES.values()])
+    write_topic_space(folder, text_encoder, ColourImageEncoder(colours, topics))
+    return folder
+
+
+@pytest.fixture
+def space(space_folder: Path, monkeypatch: pytest.MonkeyPatch) -> TopicSpace:
+    """The topic space, opened anew, its image encoder registered."""
+
+    def load_encoder_class(kind: Literal["text", "image"], name: str) -> Any:
+        return ColourImageEncoder if name == ColourImageEncoder.name else protocols.load_encoder_class(kind, name)
+
+    monkeypatch.setattr(topic_space, "load_encoder_class", load_encoder_class)
+    return TopicSpace.load(space_folder)
+
+
+@pytest.fixture
+def other_space(space: TopicSpace, text_encoder: LdaTextEncoder, tmp_path: Path) -> TopicSpace:
+    """The same words and topics, but pictures are seen in another way: another vector space."""
+    encoder = space.image_encoder
+    assert isinstance(encoder, ColourImageEncoder)
+    return write_topic_space(
+        tmp_path / "other_space", text_encoder, ColourImageEncoder(255 - encoder.colours, encoder.topics)
+    )
+
+
+@pytest.fixture(scope="session")
+def paint() -> Paint:
+    """paint(path, colour) makes a picture of one colour, and the folders above it."""
+
+    def paint(path: Path, colour: Colour = (30, 80, 220), size: tuple[int, int] = (32, 24), **options: Any) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+        with path.open("wb") as file:
+            Image.new("RGB", size, colour).save(file, kind, **options)
+        return path
+
+    return paint
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were decoded, in their order; grows as they are."""
+    names: list[str] = []
+    open_picture = ingest_module.open_picture
+
+    def spy(path: Path, **options: Any) -> Any:
+        names.append(path.name)
+        return open_picture(path, **options)
+
+    monkeypatch.setattr(ingest_module, "open_picture", spy)
+    return names
+
+
+@pytest.fixture(scope="session")
+def fill_store() -> FillStore:
+    """fill_store(folder, ids, vectors, payloads) publishes points in an embedded store."""
+
+    def fill_store(
+        folder: Path,
+        ids: Sequence[UUID],
+        vectors: NDArray[np.float32],
+        payloads: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        collection: str = "photos",
+        vector_space: str = "a space",
+    ) -> None:
+        with EmbeddedStore.writer(folder, collection, vector_space, vectors.shape[1]) as writer:
+            for begin in range(0, len(ids), 1_000):
+                chosen = slice(begin, begin + 1_000)
+                some = [{} for _ in ids[chosen]] if payloads is None else payloads[chosen]
+                writer.upsert(ids[chosen], vectors[chosen], some)
+            writer.publish()
+
+    return fill_store
