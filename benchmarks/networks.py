@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     seconds = parser.parse_args().seconds
     pictures = [np.random.default_rng(i).integers(0, 256, (224, 224, 3), dtype=np.uint8) for i in range(BATCH)]
-    print(f"{torch.get_num_threads()} threads, batches of {BATCH}, 224 x 224\n")
+    print(f"{torch.get_num_threads()} threads, batches of {BATCH}, 224 x 224, one run\n")
     print("| network | encoder (images/s) | plain PyTorch, float32 (images/s) | ratio |\n|---|---|---|---|")
     for arch, architecture in ARCHITECTURES.items():
         network = TopicNetwork(architecture, 500).eval()

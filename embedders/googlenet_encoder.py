@@ -14,7 +14,7 @@ from torch import nn
 from topicidx.embedders.networks.architectures import ARCHITECTURES
 from topicidx.embedders.networks.googlenet import fold_batch_norm
 from topicidx.embedders.pictures import Pixels, center_view, whole_view
-from topicidx.embedders.precision import inference_dtype
+from topicidx.embedders.precision import CPU_CHUNK, inference_dtype
 from topicidx.embedders.topic_network import TopicNetwork, topic_distribution
 from topicidx.errors import SpaceDamagedError
 
@@ -72,7 +72,12 @@ class GoogLeNetImageEncoder:
         """Prepared pictures -> theta, float32 (n, topics), rows sum to 1."""
         if not prepared:
             return np.empty((0, self.dimensions), dtype=np.float32)
-        batch = torch.from_numpy(np.stack(prepared)).to(self._device)
+        size = CPU_CHUNK if self._device.type == "cpu" else len(prepared)
+        chunks = [prepared[begin : begin + size] for begin in range(0, len(prepared), size)]
+        return np.concatenate([self._encode_chunk(np.stack(chunk)) for chunk in chunks])
+
+    def _encode_chunk(self, pictures: Pixels) -> Float32:
+        batch = torch.from_numpy(pictures).to(self._device)
         pixels = ARCHITECTURES[self.arch].normalize(batch).to(self._dtype)
         theta = topic_distribution(self._network.head(self._network.pool(self._body(pixels))))
         result: Float32 = theta.cpu().numpy()

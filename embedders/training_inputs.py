@@ -14,7 +14,7 @@ from torch import Tensor
 
 from topicidx.embedders.networks.architectures import Architecture
 from topicidx.embedders.pictures import center_view, open_picture, random_view, whole_view
-from topicidx.embedders.precision import mixed_precision
+from topicidx.embedders.precision import CPU_CHUNK, mixed_precision
 from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.topic_network import TopicNetwork
 from topicidx.embedders.training_plan import TrainingPlan
@@ -148,7 +148,7 @@ class CachedInputs:
         cache = cls(len(reader.paths), views, (height, width, channels), folder, device)
         kinds: list[View] = ["indexed", "mirrored"] if views > 1 else ["random"]
         kinds += ["random"] * (views - len(kinds))
-        batch = max(1, 64 // views)
+        batch = max(1, (CPU_CHUNK if device.type == "cpu" else 128) // views)
         completed = 0
         jobs: list[tuple[Places, list[View]]] = [(validation, ["indexed"]), (training, kinds)]
         for order, seen in jobs:

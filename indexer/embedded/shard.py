@@ -114,7 +114,9 @@ class Shard:
 
     def facet(self, field: str) -> dict[str, int]:
         hits = self._engine.facet(edge.FacetRequest(key=field, limit=10_000, exact=True)).hits
-        return {str(hit.value): hit.count for hit in sorted(hits, key=lambda hit: (-hit.count, str(hit.value)))}
+        # The engine goes on listing values that no point has any more.
+        counts = {str(hit.value): hit.count for hit in hits if hit.count}
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def seal(folder: Path) -> None:

@@ -47,7 +47,7 @@ def test_flags_come_before_variables_and_variables_before_the_file(
     monkeypatch.setenv("TOPICIDX_SEED", "2")
     monkeypatch.setenv("TOPICIDX_COLLECTION", "variable")
     settings = Settings.load(collection="flag")
-    assert (settings.limit, settings.seed, settings.collection, settings.store) == (1, 2, "flag", "file")
+    assert (settings.limit, settings.seed, settings.collection, settings.store) == (1, 2, "flag", str(folder / "file"))
 
 
 def test_nested_settings_are_merged_one_by_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_variable_reaches_a_nested_setting(monkeypatch: pytest.MonkeyPatch) ->
 def test_flags_that_are_none_count_as_not_given(folder: Path) -> None:
     write(folder, 'limit = 7\nspace = "elsewhere"\n[lda]\nnum_topics = 70')
     settings = Settings.load(limit=None, space=None, lda={"num_topics": None, "passes": 3})
-    assert (settings.limit, settings.space) == (7, Path("elsewhere"))
+    assert (settings.limit, settings.space) == (7, folder / "elsewhere")
     assert (settings.lda.num_topics, settings.lda.passes) == (70, 3)
 
 
@@ -82,7 +82,16 @@ def test_a_variable_that_is_empty_counts_as_not_given(folder: Path, monkeypatch:
     monkeypatch.setenv("TOPICIDX_HOME", "")
     monkeypatch.setenv("TOPICIDX_LIMIT", "")
     settings = Settings.load()
-    assert (settings.home, settings.limit) == (Path("elsewhere"), 7)
+    assert (settings.home, settings.limit) == (folder / "elsewhere", 7)
+
+
+def test_paths_in_the_file_start_from_where_it_lies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, 'home = "here"\nspace = "/absolute"\nstore = "http://host:6333"')
+    (folder / "below").mkdir()
+    monkeypatch.chdir(folder / "below")
+    settings = Settings.load()
+    assert (settings.home, settings.space, settings.store) == (folder / "here", Path("/absolute"), "http://host:6333")
+    assert Settings.load(space=Path("flag")).space == Path("flag")
 
 
 def test_the_nearest_file_above_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

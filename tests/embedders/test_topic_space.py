@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from topicidx.atomic import new_folder
+from topicidx.atomic import new_folder, standing_folder
 from topicidx.embedders.corpus import Vocabulary
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.normalizer import CaptionNormalizer
@@ -504,7 +504,7 @@ with new_folder(Path(sys.argv[1])): pass
     die(space_folder)
     assert not space_folder.exists()
     read_everything(space_folder)
-    assert bytes_of(space_folder) == bytes_of(written_space)
+    assert bytes_of(standing_folder(space_folder)) == bytes_of(written_space)
 
 
 @pytest.mark.parametrize("in_the_way", ["file", "folder"])
