@@ -4,7 +4,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 from pydantic_settings import SettingsError as VariableError
 
 from topicidx.errors import SettingsError
@@ -99,6 +105,7 @@ class Settings(BaseSettings):
     )
 
     settings_file: ClassVar[Path | None] = None
+    preset: ClassVar[dict[str, Any]] = {}
 
     home: Path | None = None
     space: Path | None = None
@@ -112,8 +119,8 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
 
     @classmethod
-    def load(cls, file: Path | None = None, **flags: Any) -> "Settings":
-        """Settings from flags (those that are None count as not given), the environment and `file`, in this order.
+    def load(cls, file: Path | None = None, *, preset: dict[str, Any] | None = None, **flags: Any) -> "Settings":
+        """Settings from flags (those that are None count as not given), the environment, `file` and `preset`, in this order.
 
         `file` is `topicidx.toml` in the working directory or the nearest folder above by default. Nested settings are
         given as `lda={"num_topics": 100}`. Raises SettingsError that names the setting and where it may be put right.
@@ -123,7 +130,7 @@ class Settings(BaseSettings):
         file = file or _nearest_file(Path.cwd())
         given = _without_none(flags)
         try:
-            return _reading(file)(**given)
+            return _reading(file, preset or {})(**given)
         except ValidationError as error:
             raise SettingsError(_explain(error, file)) from error
         except VariableError as error:  # a variable is not the JSON that its setting needs
@@ -140,7 +147,7 @@ class Settings(BaseSettings):
         del dotenv_settings, file_secret_settings  # two more places to look would be two too many
         file = cls.settings_file
         toml = (_SettingsFile(settings_cls, file),) if file else ()
-        return init_settings, env_settings, *toml
+        return init_settings, env_settings, *toml, InitSettingsSource(settings_cls, init_kwargs=cls.preset)
 
 
 class _SettingsFile(TomlConfigSettingsSource):
@@ -155,9 +162,10 @@ class _SettingsFile(TomlConfigSettingsSource):
         return values
 
 
-def _reading(file: Path | None) -> type[Settings]:
+def _reading(file: Path | None, defaults: dict[str, Any]) -> type[Settings]:
     class FileSettings(Settings):
         settings_file = file
+        preset = defaults
 
     return FileSettings
 

@@ -73,6 +73,8 @@ def train(
             f"no picture of {source.manifest or source.folder} has a caption; captions come from captions.csv "
             "(columns image,caption), metadata.csv, or NAME.txt beside NAME.jpg"
         )
+    if only != "text":
+        _check_weights(training or TrainingSettings())
     documents = [_document(post) for post in posts]
     text: TextEncoder
     if only == "image" and existing is not None:
@@ -115,6 +117,12 @@ def _existing(folder: Path) -> TopicSpace | None:
         return TopicSpace.load(folder)
     except SpaceError:
         return None
+
+
+def _check_weights(training: TrainingSettings) -> None:
+    from topicidx.embedders.networks.architectures import ARCHITECTURES, read_initial_weights
+
+    read_initial_weights(ARCHITECTURES[training.arch], training.init)
 
 
 def _document(post: Post) -> str:

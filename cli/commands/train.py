@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -48,10 +48,13 @@ def train(
     """
     from topicidx.indexer.presets import preset_settings
 
-    lda, training = _given(num_topics=topics), _given(arch=arch, init=init, epochs=epochs)
-    chosen = preset_settings(preset) if preset else {"lda": {}, "training": {}}
     settings = Settings.load(
-        home=home, space=space, seed=seed, lda=chosen["lda"] | lda, training=chosen["training"] | training
+        preset=preset_settings(preset) if preset else None,
+        home=home,
+        space=space,
+        seed=seed,
+        lda={"num_topics": topics},
+        training={"arch": arch, "init": init, "epochs": epochs},
     )
     from topicidx.indexer.sources import open_source
     from topicidx.indexer.train import train as train_space
@@ -120,7 +123,3 @@ def training_progress(show: Show) -> "Progress":
         batch=lambda epoch, epochs, done, total, loss: show(done, total, f"epoch {epoch}, loss {loss:.4f}"),
         epoch=line,
     )
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

@@ -51,13 +51,23 @@ def load_initial_weights(architecture: Architecture, init: str, trunk: nn.Module
     A file is a .safetensors, or a PyTorch state dict (opened without running code from it), with the names of torchvision
     (googlenet) or Caffe (bvlc). Classifier weights in it are ignored. Raises SettingsError where `init` cannot be used.
     """
-    if init == "random":
+    weights = read_initial_weights(architecture, init)
+    if weights is None:
         return
-    weights = _download(architecture) if init == "imagenet" else _read(Path(init))
     for part in (trunk, tail):
         part.load_state_dict(
             {key: _find(weights, architecture, key, value, init) for key, value in part.state_dict().items()}
         )
+
+
+def read_initial_weights(architecture: Architecture, init: str) -> Mapping[str, Tensor] | None:
+    """The weights that `init` names, downloaded where they must be, or None for "random".
+
+    Raises SettingsError or TrainingError, before anything has been trained in vain.
+    """
+    if init == "random":
+        return None
+    return _download(architecture) if init == "imagenet" else _read(Path(init))
 
 
 def _download(architecture: Architecture) -> Mapping[str, Tensor]:

@@ -39,7 +39,9 @@ def lively_network(arch: str) -> TopicNetwork:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
-    pixels = ARCHITECTURES[arch].normalize(torch.from_numpy(np.stack([WHOLE.pixels(image) for image in some_pictures()])))
+    pixels = ARCHITECTURES[arch].normalize(
+        torch.from_numpy(np.stack([WHOLE.pixels(image) for image in some_pictures()]))
+    )
     with torch.no_grad():
         for _ in range(20):
             network.train()(pixels)
@@ -124,12 +126,13 @@ def test_in_float32_it_is_the_network_it_was_made_from(
 
 
 def test_bfloat16_agrees_with_float32(network: TopicNetwork, arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To about 1 % of probability, and in every picture's leading topic unless two of them are that close."""
+    """To .05 of probability with random weights, which round worse than trained ones; leading topics change only on ties."""
     exact = in_format(monkeypatch, torch.float32, network, arch)
     quick = in_format(monkeypatch, torch.bfloat16, network, arch)
-    np.testing.assert_allclose(quick, exact, atol=0.02)
+    np.testing.assert_allclose(quick, exact, atol=0.05)
+    assert np.corrcoef(np.log(quick).ravel(), np.log(exact).ravel())[0, 1] > 0.93
     chosen = exact[np.arange(len(exact)), quick.argmax(axis=1)]
-    assert (exact.max(axis=1) - chosen < 0.02).all()
+    assert (exact.max(axis=1) - chosen < 0.05).all()
     assert not np.array_equal(quick, exact)
 
 

@@ -386,7 +386,9 @@ def test_a_missing_weight_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".bin"])
-@pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x80\x02", b"PK\x03\x04", bytes(200), b"\x00" * 8 + b"{}"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no weights at all", b"\x80\x02", b"PK\x03\x04", bytes(200), b"\x00" * 8 + b"{}"]
+)
 def test_a_file_without_weights_is_refused(suffix: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)

@@ -408,8 +408,20 @@ def survives(path: Path, content: bytes) -> None:
 
 
 ANYTHING = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-MAGIC = [b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"8BPS\0\1",
-         b"RIFF\x20\0\0\0WEBPVP8X", b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", b"\0\0\0\x0cjP  \r\n\x87\n", b"P6 2 2 255 "]
+MAGIC = [
+    b"",
+    b"\xff\xd8\xff\xe0",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF89a",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"8BPS\0\1",
+    b"RIFF\x20\0\0\0WEBPVP8X",
+    b"\0\0\0\x1cftypavif\0\0\0\0avifmif1",
+    b"\0\0\0\x0cjP  \r\n\x87\n",
+    b"P6 2 2 255 ",
+]
 
 
 @ANYTHING

@@ -115,6 +115,11 @@ def test_logits_are_one_row_a_picture_and_one_column_a_topic(network: TopicNetwo
     assert network(pixels).shape == (2, 3)
 
 
+def test_features_are_the_mean_over_the_picture_in_float32(network: TopicNetwork) -> None:
+    maps = torch.rand(2, 1024, 3, 2, dtype=torch.bfloat16)
+    torch.testing.assert_close(network.pool(maps), maps.float().sum((2, 3)) / 6)
+
+
 def test_the_head_standardises_features_before_it_weighs_them(network: TopicNetwork) -> None:
     head = network.head.eval()
     features = torch.rand(5, 1024) * 7 + 3

@@ -42,7 +42,9 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def hit(path: Path | None, *, rank: int = 1, name: str = "photos/a.jpg", caption: str | None = None, city: str = "") -> Hit:
+def hit(
+    path: Path | None, *, rank: int = 1, name: str = "photos/a.jpg", caption: str | None = None, city: str = ""
+) -> Hit:
     captions = () if caption is None else (caption, "a second caption")
     return Hit(rank, 2.345, "an-id", name, city.casefold() or None, captions, path, {"city_label": city or None})
 

@@ -183,7 +183,7 @@ def test_a_query_without_any_known_word_is_an_error_with_near_ones(index: Index,
 
 @pytest.mark.parametrize("query", ["", "  ", "the", "and the", "-the", "the^2", "!!!", "\N{SUNRISE} \N{DOG FACE}", "#"])
 def test_a_query_without_a_word_to_search_for_is_wrong_use(index: Index, query: str) -> None:
-    with pytest.raises(QuerySyntaxError, match="give|add") as caught:
+    with pytest.raises(QuerySyntaxError, match=r"give|add") as caught:
         index.search(query)
     assert caught.value.exit_code == 2
 
@@ -202,7 +202,9 @@ def test_cities_are_filtered_whatever_their_spelling(index: Index, match: Match)
         assert {hit.city for hit in hits} == keys
         assert len(hits) == sum(city_key(LABELS[row % 3]) in keys for row in range(250))
     assert index.search("beach", cities=["atlantis"], match=match).hits == ()
-    assert index.search("beach", cities=[], limit=3, match=match).hits == index.search("beach", limit=3, match=match).hits
+    assert (
+        index.search("beach", cities=[], limit=3, match=match).hits == index.search("beach", limit=3, match=match).hits
+    )
 
 
 @pytest.mark.parametrize("match", ["all", "mean"])
@@ -251,7 +253,9 @@ def test_unknown_words_are_part_of_the_json_only_where_there_are_any(index: Inde
     assert unknown["nearest"][0] == "sunrise"
 
 
-def test_pictures_of_a_source_that_is_not_known_have_no_path(space: TopicSpace, store: EmbeddedStore, tmp_path: Path) -> None:
+def test_pictures_of_a_source_that_is_not_known_have_no_path(
+    space: TopicSpace, store: EmbeddedStore, tmp_path: Path
+) -> None:
     for sources in (None, SourceRegistry(tmp_path / "elsewhere")):
         result = Index(space, store, sources).search("beach")
         assert {hit.path for hit in result.hits} == {None}
@@ -265,7 +269,9 @@ def test_a_store_of_another_space_is_refused(other_space: TopicSpace, store: Emb
     assert str(other_space.folder) in str(caught.value)
 
 
-def test_a_store_without_pictures_finds_nothing(space: TopicSpace, tmp_path: Path, fill_store: Callable[..., None]) -> None:
+def test_a_store_without_pictures_finds_nothing(
+    space: TopicSpace, tmp_path: Path, fill_store: Callable[..., None]
+) -> None:
     empty = np.empty((0, space.dimensions), dtype=np.float32)
     with EmbeddedStore.writer(tmp_path, "photos", space.vector_space, space.dimensions) as writer:
         writer.upsert([], empty, [])
@@ -275,11 +281,12 @@ def test_a_store_without_pictures_finds_nothing(space: TopicSpace, tmp_path: Pat
             assert Index(space, opened).search("beach dog", match=match).hits == ()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("query", ["\x00", "\ud800", "a" * 10_000, "beach " * 500, "beach\u0000dog", "'; drop", "-" * 50])
+@pytest.mark.parametrize(
+    "query", ["\x00", "\ud800", "a" * 10_000, "beach " * 500, "beach\u0000dog", "'; drop", "-" * 50]
+)
 def test_no_query_is_more_than_a_query_error(index: Index, query: str) -> None:
     try:
         result = index.search(query)
-    except QueryError as error:
-        assert str(error)
-    else:
-        assert result.hits
+    except QueryError:
+        return
+    assert result.hits

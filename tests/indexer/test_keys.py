@@ -43,19 +43,11 @@ def test_unicode_normal_forms_share_a_key() -> None:
     assert image_key("photos", PurePath(NFC)) == image_key("photos", PurePath(NFD)) == f"photos/{NFC}"
 
 
-def test_unicode_normal_forms_of_a_sources_name_share_a_key() -> None:
-    assert image_key("caf\u00e9", PurePath("a.jpg")) == image_key("cafe\u0301", PurePath("a.jpg"))
-
-
 def test_undecodable_bytes_and_what_looks_like_them_stay_apart() -> None:
     assert key_of(b"caf\xe9.jpg") == "photos/caf%E9.jpg"
     assert key_of(b"caf%E9.jpg") == "photos/caf%25E9.jpg"
     assert key_of(b"caf%25E9.jpg") == "photos/caf%2525E9.jpg"
     assert key_of(b"100%.jpg") == "photos/100%.jpg"
-
-
-def test_every_key_has_a_point_id_whatever_the_name_of_its_source() -> None:
-    assert isinstance(point_id(image_key(os.fsdecode(b"caf\xe9"), PurePath("a.jpg"))), UUID)
 
 
 @given(one=paths, other=paths)

@@ -77,8 +77,7 @@ def test_a_mistake_is_pointed_at(query: str, message: str, position: int) -> Non
 def test_any_string_is_terms_or_a_syntax_error(query: str) -> None:
     try:
         terms = parse_query(query)
-    except QuerySyntaxError as error:
-        assert str(error)
+    except QuerySyntaxError:
         return
     assert terms
     assert all(0 < abs(term.weight) <= 100 for term in terms)

@@ -7,7 +7,7 @@ import pytest
 
 from topicidx import atomic
 from topicidx.errors import StoreDamagedError
-from topicidx.indexer.sources import Source, SourceRegistry, open_source, registry
+from topicidx.indexer.sources import Source, SourceRegistry, open_source
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_the_table_is_written_whole_or_not_at_all(store: Path, tmp_path: Path, m
         with pytest.raises(OSError, match="No space"):
             SourceRegistry(store).register(folder_with_picture(tmp_path / "other"))
     assert (store / "sources.json").read_bytes() == before
-    assert [path.name for path in store.iterdir()] == ["sources.json"]
+    assert [path.name for path in store.iterdir() if path.suffix != ".lock"] == ["sources.json"]
     assert json.loads(before) == {"photos": str(tmp_path / "photos")}
 
 
@@ -127,9 +127,3 @@ def test_a_name_that_is_not_utf8_survives_the_table(store: Path, tmp_path: Path)
     (post,) = source.keyed(named, source.root).posts()
     assert post.image.encode()
     assert SourceRegistry(store).file_of(post.image) == post.path
-
-
-def test_the_table_lies_in_the_stores_folder(store: Path, tmp_path: Path) -> None:
-    SourceRegistry(store).register(folder_with_picture(tmp_path / "photos"))
-    assert registry.FILE_NAME == "sources.json"
-    assert (store / "sources.json").is_file()

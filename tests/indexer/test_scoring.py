@@ -55,7 +55,9 @@ def collection() -> Collection:
 
 
 @pytest.fixture(scope="module")
-def store(collection: Collection, tmp_path_factory: pytest.TempPathFactory, fill_store: object) -> Iterator[VectorStore]:
+def store(
+    collection: Collection, tmp_path_factory: pytest.TempPathFactory, fill_store: object
+) -> Iterator[VectorStore]:
     folder = tmp_path_factory.mktemp("scoring") / "store"
     assert callable(fill_store)
     fill_store(folder, collection.ids, collection.vectors, [{"city": city} for city in collection.cities])

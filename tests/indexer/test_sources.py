@@ -4,10 +4,12 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from topicidx.errors import SourceError
+from topicidx.indexer.keys import point_id
 from topicidx.indexer.sources import open_source
 from topicidx.post import Post
 
@@ -70,6 +72,24 @@ def test_a_source_is_named_after_its_folder_however_it_is_given(make: Make, monk
     monkeypatch.chdir(root / "sub")
     for given in (root, Path(".."), root / "sub" / "..", Path(f"{root}/")):
         assert [post.image for post in posts_of(given)] == ["photos/a.jpg", "photos/sub/b.jpg"]
+
+
+@pytest.mark.parametrize("name", ["cafe\u0301", "caf\u00e9"], ids=ascii)
+def test_the_normal_form_of_a_folders_name_is_no_part_of_keys(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "a.jpg").write_bytes(b"")
+    assert [post.image for post in posts_of(tmp_path / name)] == ["caf\u00e9/a.jpg"]
+
+
+def test_a_folder_whose_name_is_not_utf8_gives_keys_that_can_be_written(tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    root.mkdir()
+    (root / "a.jpg").write_bytes(b"")
+    (root / "list.csv").write_text("image\na.jpg\n")
+    for given in (root, root / "list.csv"):
+        (post,) = posts_of(given)
+        assert post.image == "caf%E9/a.jpg"
+        assert isinstance(point_id(post.image), UUID)
 
 
 def test_names_that_are_not_utf8_are_read(make: Make) -> None:
