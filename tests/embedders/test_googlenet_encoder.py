@@ -110,6 +110,11 @@ def test_a_picture_has_the_same_vector_alone_and_among_others(encoder: GoogLeNet
     np.testing.assert_allclose(encoder.encode(prepared[::-1])[::-1], encoder.encode(prepared), atol=2e-3)
 
 
+def test_many_pictures_keep_their_order(encoder: GoogLeNetImageEncoder) -> None:
+    prepared = [encoder.prepare(image) for image in some_pictures()]
+    np.testing.assert_allclose(encoder.encode(prepared * 8), np.tile(encoder.encode(prepared), (8, 1)), atol=2e-3)
+
+
 def test_the_same_pictures_have_the_same_vectors_every_time(encoder: GoogLeNetImageEncoder) -> None:
     np.testing.assert_array_equal(thetas(encoder), thetas(encoder))
 
