@@ -89,7 +89,7 @@ class IngestSettings(BaseModel):
     batch_size: Positive = 32
     decode_threads: Positive | None = None
     #: Pictures with more pixels than this are refused (decompression bombs).
-    max_pixels: Positive = 178_956_970
+    max_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 178_956_970
 
 
 class Settings(BaseSettings):

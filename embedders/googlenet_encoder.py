@@ -29,6 +29,10 @@ class ViewSettings:
     resize: int
     crop: int
 
+    def __post_init__(self) -> None:
+        if self.view not in {"whole", "center"} or not 0 < self.crop <= self.resize:
+            raise ValueError(f"no such view: {self}")
+
     def pixels(self, image: Image.Image) -> Pixels:
         """uint8 RGB (crop, crop, 3)."""
         if self.view == "whole":
@@ -93,10 +97,13 @@ class GoogLeNetImageEncoder:
     def restore(cls, tensors: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> "GoogLeNetImageEncoder":
         """The encoder that `tensors` and `settings_json` described. Raises SpaceDamagedError where they do not fit."""
         try:
-            network = TopicNetwork(ARCHITECTURES[settings["arch"]], settings["topics"])
+            topics = tensors["head.linear.weight"].shape[0]
+            if topics != settings["topics"]:
+                raise ValueError(f"{topics} topics in its tensors, {settings['topics']} in its settings")
+            network = TopicNetwork(ARCHITECTURES[settings["arch"]], topics)
             network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
             views = ViewSettings(settings["view"], settings["resize"], settings["crop"])
-        except (KeyError, RuntimeError, TypeError) as error:
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise SpaceDamagedError(f"the image model does not fit its description: {error}") from error
         return cls(network, settings["arch"], views)
 

@@ -1,8 +1,8 @@
 """Picture files to pixels: decoding that survives anything a folder may hold."""
 
+import errno
 import hashlib
 import stat
-import struct
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from topicidx.errors import ImageError
 
@@ -22,8 +22,21 @@ MAX_PIXELS = 178_956_970
 
 Pixels = NDArray[np.uint8]
 
-# Sizes are checked here, against the caller's limit.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What Pillow can decode and the suffixes promise; its other formats start programs (EPS) or only pretend to decode.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Damaged files are told by their reasons, and sizes are checked here, against the caller's limit.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +59,29 @@ def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> 
     """
     _check_file(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             if image.width * image.height > max_pixels:
-                raise ImageError(f"{image.width} x {image.height} pixels are more than the {max_pixels:,} allowed")
+                reason = f"{image.width} x {image.height} pixels are more than the {max_pixels:,} allowed"
+                raise ImageError(reason, lasting=False)  # the limit may be raised
             size = image.size
             image.draft("RGB", (at_least, at_least))
             image.load()
-            exif = image.getexif()
-            upright = ImageOps.exif_transpose(_to_rgb(image))
+            orientation, taken_at = _exif_of(image)
+            pixels = _to_rgb(image)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"too many pixels for a picture: {error}") from error
     except UnidentifiedImageError as error:
         raise ImageError("not a picture in any known format") from error
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-        MemoryError,
-        struct.error,
-    ) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
             raise _unreachable(error) from error
         # What Pillow's decoders raise for damaged files; it documents no common root.
         raise ImageError(f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}") from error
-    turned = exif.get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
-    width, height = reversed(size) if turned else size
-    return Picture(upright, width, height, _taken_at(exif))
+    width, height = reversed(size) if orientation in {5, 6, 7, 8} else size
+    upright = pixels.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else pixels
+    return Picture(upright, width, height, taken_at)
 
 
 def sha256_of(path: Path) -> str:
@@ -130,8 +135,18 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _taken_at(exif: Image.Exif) -> str | None:
-    written = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+def _exif_of(image: Image.Image) -> tuple[int, str | None]:
+    """Orientation (1 is upright) and local time; damaged EXIF counts as none, for the picture itself may be whole."""
+    try:
+        exif = image.getexif()
+        orientation = exif.get(ExifTags.Base.Orientation)
+        written = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+    except Exception:
+        return 1, None
+    return (orientation if isinstance(orientation, int) else 1), _iso_time(written)
+
+
+def _iso_time(written: object) -> str | None:
     try:
         return datetime.strptime(str(written), "%Y:%m:%d %H:%M:%S").isoformat()  # EXIF's time has no zone
     except ValueError:

@@ -77,5 +77,5 @@ class TopicNetwork(nn.Module):
 
 def topic_distribution(logits: Tensor) -> Tensor:
     """Topic logits (n, topics) -> theta (n, topics): sigmoids divided by their sum."""
-    activations = torch.sigmoid(logits.float())
-    return activations / activations.sum(dim=1, keepdim=True)
+    # exp(log sigmoid) normalised: the same quotient, but it survives activations that underflow.
+    return torch.softmax(nn.functional.logsigmoid(logits.float()), dim=1)

@@ -119,7 +119,11 @@ def train_image_encoder(
         run = _Run(
             network, inputs or PictureInputs(reader, network, device), targets.to(device), plan, device, seed, progress
         )
-        epochs = run.fit(reader, training, validation)
+        try:
+            epochs = run.fit(reader, training, validation)
+        finally:
+            if isinstance(inputs, CachedInputs):
+                inputs.close()
     return TrainingResult(
         GoogLeNetImageEncoder(network, settings.arch, ViewSettings(plan.view, plan.resize, plan.crop)),
         plan,
@@ -136,7 +140,7 @@ def split_by_key(keys: Sequence[str], validation_share: float) -> tuple[Places, 
         [int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8]) for key in keys]
     )
     order = np.argsort(hashes, kind="stable")
-    count = max(1, round(len(keys) * validation_share)) if len(keys) > 1 else 0
+    count = min(max(1, round(len(keys) * validation_share)), len(keys) - 1) if keys else 0
     return np.sort(order[count:]), np.sort(order[:count])
 
 
@@ -161,6 +165,7 @@ class _Run:
         self.seed = seed
         self.progress = progress
         self.records: list[Epoch] = []
+        self._epochs = plan.epochs + (plan.head_epochs if plan.layers != "head" else 0)
         self.best_loss = math.inf
         self.best_weights: dict[str, Tensor] = {}
 
@@ -177,6 +182,7 @@ class _Run:
             )
             self.network.freeze(plan.layers)
             self.network.load_state_dict(self.best_weights)
+        self._epochs = len(self.records) + plan.epochs
         self._stage("main", plan.epochs, plan.learning_rate, training, validation, patience=plan.patience)
         self.network.load_state_dict(self.best_weights)
         return self.records
@@ -194,7 +200,10 @@ class _Run:
             return
         self.network.eval()
         sample = np.random.default_rng(self.seed).permutation(training)[:2_048]
-        features = torch.cat([self._features(maps) for _, maps in self.inputs.evaluation_batches(sample, 64)])
+        seen = [self._features(maps) for _, maps in self.inputs.evaluation_batches(sample, 64)]
+        if not seen:
+            raise TrainingError("none of the training pictures could be read; is the path to the pictures right?")
+        features = torch.cat(seen)
         head.mean.copy_(features.mean(dim=0))
         head.deviation.copy_(features.std(dim=0, correction=0) + 1e-3)
 
@@ -217,7 +226,7 @@ class _Run:
         without_gain = 0
         for _ in range(epochs):
             began = time.perf_counter()
-            train_loss, seen = self._train_epoch(training, optimizer, schedule, epochs)
+            train_loss, seen = self._train_epoch(training, optimizer, schedule)
             seconds = time.perf_counter() - began
             validation_loss = self._validate(validation)
             best = validation_loss < self.best_loss
@@ -245,14 +254,13 @@ class _Run:
         training: Places,
         optimizer: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
-        epochs: int,
     ) -> tuple[float, int]:
         epoch = len(self.records) + 1
         self.network.train()
         order = np.random.default_rng((self.seed, epoch)).permutation(training)
         total, seen = 0.0, 0
         for places, maps in self.inputs.batches(order, epoch, self.plan.batch_size):
-            if self.plan.layers == "all" and len(places) == 1:
+            if len(places) == 1 and _normalizes_batches(self.network):
                 continue  # batch normalisation needs two pictures
             with torch.set_grad_enabled(self.network.trained != "head"):
                 features = self._features(maps)
@@ -266,9 +274,12 @@ class _Run:
                 raise TrainingError(f"the loss became {value} in epoch {epoch}; train again with a lower learning rate")
             total += value * len(places)
             seen += len(places)
-            self.progress.batch(epoch, epochs, seen, len(training), total / seen)
+            self.progress.batch(epoch, self._epochs, seen, len(training), total / seen)
         if not seen:
-            raise TrainingError("none of the training pictures could be read; is the path to the pictures right?")
+            raise TrainingError(
+                "no batch of two training pictures that can be read, which batch normalisation needs; give more pictures, "
+                "a larger training.batch_size, or --arch bvlc; is the path to the pictures right?"
+            )
         return total / seen, seen
 
     @torch.no_grad()
@@ -281,7 +292,16 @@ class _Run:
             seen += len(places)
         if not seen:
             raise TrainingError("none of the validation pictures could be read; is the path to the pictures right?")
+        if not math.isfinite(total):
+            raise TrainingError(
+                f"the validation loss became {total / seen} in epoch {len(self.records) + 1}; "
+                "train again with a lower learning rate"
+            )
         return total / seen
+
+
+def _normalizes_batches(network: nn.Module) -> bool:
+    return any(isinstance(module, nn.BatchNorm2d) and module.training for module in network.modules())
 
 
 def topic_loss(logits: Tensor, topics: Tensor) -> Tensor:
@@ -304,7 +324,7 @@ def make_optimizer(
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        bias = parameter.ndim == 1
+        bias = name.endswith(".bias")
         base = rate if name.startswith("head.") else plan.pretrained_learning_rate
         groups.append(
             {

@@ -159,7 +159,7 @@ class CachedInputs:
                 cache._maps[places, : len(seen)] = rows.reshape(len(places), len(seen), *rows.shape[1:])
                 completed += len(places)
                 if done:
-                    done(completed, pictures)
+                    done(completed + len(reader.unreadable), pictures)
         return cache
 
     def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
@@ -170,6 +170,11 @@ class CachedInputs:
     def evaluation_batches(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
         for places in _chunks(order, batch_size):
             yield places, self._read(places, np.zeros(len(places), dtype=np.int64))
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        del self._maps
+        self._file.close()
 
     def _read(self, places: Places, views: Places) -> Tensor:
         rows = torch.from_numpy(self._maps[places, views]).view(torch.bfloat16)

@@ -144,6 +144,8 @@ class Index:
             text = " ".join(term.text for term in terms)
             if unknown:
                 raise UnknownWordError("; ".join(map(str, unknown.values())))
+            if self.space.words.find(text):
+                raise QuerySyntaxError(f"the words of {text!r} cancel each other out; take one of them away")
             if self.space.normalizer.only_stop_words(text):
                 raise QuerySyntaxError(
                     f"{text!r} holds only words too common to search for; add one that says what to see"

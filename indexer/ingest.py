@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -229,7 +230,7 @@ class _Ingest:
 
 def _payload(file: _File, space: str, facts: dict[str, JsonValue]) -> dict[str, JsonValue]:
     post = file.post
-    return {
+    payload: dict[str, JsonValue] = {
         **{name: value for name, value in post.payload.items() if name not in OWN_FIELDS},
         "image": post.image,
         "source": post.image.partition("/")[0],
@@ -242,6 +243,20 @@ def _payload(file: _File, space: str, facts: dict[str, JsonValue]) -> dict[str, 
         "space": space,
         **facts,
     }
+    return {str(_storable(name)): _storable(value) for name, value in payload.items()}
+
+
+def _storable(value: JsonValue) -> JsonValue:
+    """What JSON in UTF-8 can hold of a value: half characters become a replacement character, NaN and infinity null."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_storable(name)): _storable(item) for name, item in value.items()}
+    return value
 
 
 def _digest(post: Post) -> str:

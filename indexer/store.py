@@ -1,5 +1,6 @@
 """VectorStore: the interface of the places that keep topic vectors, and what goes in and out of it."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -106,11 +107,12 @@ class WritableStore(Protocol):
         """Begin to write. Raises StoreBusyError while another process does."""
 
 
-def validate_vectors(vectors: Float32, dimensions: int, ids: Sequence[UUID]) -> None:
+def validate_points(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload], dimensions: int) -> None:
     """Refuse what no engine refuses by itself. Raises InvalidPointError that names the first bad point and why."""
-    if vectors.ndim != 2 or vectors.shape != (len(ids), dimensions):
+    if vectors.ndim != 2 or vectors.shape != (len(ids), dimensions) or len(payloads) != len(ids):
         raise InvalidPointError(
-            f"vectors of shape {vectors.shape} cannot be stored: {(len(ids), dimensions)} was expected"
+            f"vectors of shape {vectors.shape} and {len(payloads)} payloads cannot be stored: {len(ids)} of each, "
+            f"with {dimensions} dimensions, were expected"
         )
     for wrong, bad in (("NaN", np.isnan(vectors)), ("infinite", np.isinf(vectors)), ("negative", vectors < 0)):
         if bad.any():
@@ -119,3 +121,13 @@ def validate_vectors(vectors: Float32, dimensions: int, ids: Sequence[UUID]) -> 
                 f"the vector of point {ids[row]} holds {wrong} values and cannot be stored; "
                 "topic vectors are finite and not negative: is the image model damaged?"
             )
+    for point, payload in zip(ids, payloads, strict=True):
+        validate_payload(point, payload)
+
+
+def validate_payload(point: UUID, payload: Payload) -> None:
+    """Refuse a payload that is not JSON in UTF-8. Raises InvalidPointError that names the point."""
+    try:
+        json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError) as error:
+        raise InvalidPointError(f"the payload of point {point} cannot be stored: {error}") from error

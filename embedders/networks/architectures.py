@@ -1,12 +1,12 @@
 """The architectures by name: how each is built, which pixels it expects and where its first weights come from."""
 
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -78,8 +78,11 @@ def _download(architecture: Architecture) -> Mapping[str, Tensor]:
     from torchvision.models import GoogLeNet_Weights
 
     try:
-        weights: Mapping[str, Tensor] = GoogLeNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
+        with redirect_stdout(sys.stderr):  # torch.hub announces a download on stdout, where results go
+            weights: Mapping[str, Tensor] = GoogLeNet_Weights.IMAGENET1K_V1.get_state_dict(
+                progress=False, check_hash=True, weights_only=True
+            )
+    except Exception as error:  # the network's errors, the disk's, and what torch.load raises for a damaged copy
         raise TrainingError(
             f"the ImageNet weights could not be fetched ({error}); try again with a network connection, "
             "or name a weight file with --init FILE, or train from nothing with --init random"
@@ -96,12 +99,12 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError, ImportError) as error:
-        raise SettingsError(f"--init: cannot read weights from {path}: {error}") from error
-    except Exception as error:  # torch.load raises pickle's own errors for files that are no state dict
-        if type(error).__module__ not in {"pickle", "_pickle", "zipfile"}:
-            raise
-        raise SettingsError(f"--init: {path} is no PyTorch weight file: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"--init: cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # torch.load documents no common root, and its messages advise to run the file's code
+        raise SettingsError(
+            f"--init: {path} is damaged, or no file of weights alone; give a .safetensors or a PyTorch state dict"
+        ) from error
     if not isinstance(weights, Mapping):
         raise SettingsError(f"--init: {path} holds no state dict but a {type(weights).__name__}")
     return weights

@@ -45,8 +45,7 @@ class LocalResponseNorm(nn.Module):
         self.register_buffer("one", torch.ones(channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = functional.conv2d(x * x, self.band, self.one)
-        root = scale.sqrt_() if not scale.requires_grad else scale.sqrt()
+        root = functional.conv2d(x * x, self.band, self.one).sqrt_()
         return x / (root * root.sqrt())
 
 

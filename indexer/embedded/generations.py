@@ -1,9 +1,9 @@
 """Generations of a collection: complete indexes side by side, of which a pointer file names the live one.
 
-FOLDER/COLLECTION/current.json        the name of the live generation
-FOLDER/COLLECTION/g000002/            a sealed generation: shard/ and generation.json
-FOLDER/COLLECTION/g000003.building/   the one an ingest writes, or left behind when it was stopped
-FOLDER/COLLECTION/writer.lock         held while an ingest writes
+FOLDER/COLLECTION/current.json       the name of the live generation
+FOLDER/COLLECTION/g000002/shard/     its points, with generation.json beside it
+FOLDER/COLLECTION/g000003/changes/   what an ingest has written so far; a generation without it is finished
+FOLDER/COLLECTION/writer.lock        held while an ingest writes
 """
 
 import json
@@ -17,16 +17,14 @@ from topicidx.atomic import sync_folder, write_file
 from topicidx.errors import StoreDamagedError, StoreNotFoundError
 
 FORMAT_VERSION = 1
-BUILDING_SUFFIX = ".building"
 POINTER = "current.json"
 DESCRIPTION = "generation.json"
-SHARD = "shard"
 
 
 class Description(BaseModel):
-    """`generation.json`: what the vectors of a generation are. `base` is the generation it began as a copy of."""
+    """`generation.json`: what the vectors of a generation are. `base` is the generation that its changes apply to."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     format_version: int = FORMAT_VERSION
     vector_space: str
@@ -47,7 +45,13 @@ class Generation:
 
     @property
     def shard(self) -> Path:
-        return self.folder / SHARD
+        """The points that readers see once the generation is live."""
+        return self.folder / "shard"
+
+    @property
+    def changes(self) -> Path:
+        """The points written since its base, while it is not finished."""
+        return self.folder / "changes"
 
 
 def live_generation(collection: Path) -> Generation:
@@ -61,7 +65,7 @@ def live_generation(collection: Path) -> Generation:
             "`topicidx ingest SOURCE` fills one, --store and --collection name another"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreDamagedError(f"{pointer} is damaged ({error}); ingest again to build the store anew") from error
+        raise damaged(collection, pointer, error) from error
     return read_generation(collection / str(name))
 
 
@@ -72,7 +76,7 @@ def read_generation(folder: Path) -> Generation:
         description = Description.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not as it was written"
-        raise StoreDamagedError(f"{path} is damaged ({reason}); ingest again to build the store anew") from error
+        raise damaged(folder.parent, path, reason) from error
     if description.format_version > FORMAT_VERSION:
         raise StoreDamagedError(
             f"the store {folder.parent.parent} has format {description.format_version}, this topicidx reads up to "
@@ -81,36 +85,43 @@ def read_generation(folder: Path) -> Generation:
     return Generation(folder, description)
 
 
-def building_generation(collection: Path) -> Path | None:
-    """The folder of a generation that an ingest left unfinished."""
-    return next(iter(sorted(collection.glob(f"g*{BUILDING_SUFFIX}"))), None)
+def unfinished_generation(collection: Path) -> Generation | None:
+    """The generation that an ingest was stopped in, if its description can be read."""
+    for folder in sorted(collection.glob("g[0-9]*"), reverse=True):
+        if (folder / "changes").is_dir():
+            try:
+                return read_generation(folder)
+            except StoreDamagedError:
+                return None
+    return None
 
 
 def begin_generation(collection: Path, description: Description) -> Generation:
     """An empty folder for a new generation."""
-    folder = collection / f"g{_highest_number(collection) + 1:06d}{BUILDING_SUFFIX}"
+    numbers = [int(folder.name[1:]) for folder in collection.glob("g[0-9]*") if folder.name[1:].isdigit()]
+    folder = collection / f"g{max(numbers, default=0) + 1:06d}"
     folder.mkdir(parents=True)
-    (folder / DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_file(folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
     return Generation(folder, description)
 
 
-def publish_generation(building: Generation) -> Generation:
-    """Give a sealed generation its final name and point readers to it; only it and the one before it are kept."""
-    collection = building.folder.parent
-    sealed = building.folder.with_name(building.name.removesuffix(BUILDING_SUFFIX))
-    building.folder.rename(sealed)
-    sync_folder(collection)
+def publish_generation(finished: Generation) -> None:
+    """Point readers to a generation whose shard is complete; only it and the one before it are kept."""
+    collection = finished.folder.parent
     try:
-        previous = json.loads((collection / POINTER).read_text(encoding="utf-8"))["generation"]
-    except (OSError, ValueError, KeyError, TypeError):
+        previous = live_generation(collection).name
+    except (StoreNotFoundError, StoreDamagedError):
         previous = None
-    write_file(collection / POINTER, json.dumps({"generation": sealed.name}) + "\n")
+    sync_folder(finished.folder)
+    write_file(collection / POINTER, json.dumps({"generation": finished.name}) + "\n")
+    shutil.rmtree(finished.changes)
     for folder in collection.glob("g[0-9]*"):
-        if folder.name not in {sealed.name, previous}:
+        if folder.name not in {finished.name, previous}:
             shutil.rmtree(folder, ignore_errors=True)
-    return Generation(sealed, building.description)
 
 
-def _highest_number(collection: Path) -> int:
-    numbers = (folder.name.removeprefix("g").removesuffix(BUILDING_SUFFIX) for folder in collection.glob("g*"))
-    return max((int(number) for number in numbers if number.isdigit()), default=0)
+def damaged(collection: Path, path: Path, reason: object) -> StoreDamagedError:
+    """The error for a collection that cannot be opened, with what to do."""
+    return StoreDamagedError(
+        f"the store is damaged: {path}: {reason}; restore {collection} from a copy, or remove it and ingest again"
+    )

@@ -1,7 +1,5 @@
-"""One Qdrant Edge shard: how it is created, opened, filled and sealed. Nothing else in the project touches the engine."""
+"""One Qdrant Edge shard: how it is created, opened, filled and searched. Nothing else in the project touches the engine."""
 
-import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -10,13 +8,10 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
-from topicidx.atomic import sync_folder, write_file
 from topicidx.indexer.store import Float32, Payload, PointFilter, Record, ScoredIds
 
 #: Payload fields with a keyword index.
 INDEXED_FIELDS = ("city", "source")
-_CONFIG = "edge_config.json"
-_WAL = "wal"
 _EXACT = edge.SearchParams(exact=True)
 
 
@@ -27,22 +22,25 @@ class Shard:
         self._engine = engine
 
     @classmethod
-    def create(cls, folder: Path, dimensions: int) -> "Shard":
-        """A new, empty shard with a write-ahead log, its payload indexes made before any point."""
+    def create(cls, folder: Path, dimensions: int, *, log: bool) -> "Shard":
+        """A new, empty shard, its payload indexes made before any point.
+
+        With `log` a write-ahead log guards every update, but no second process can even read; without it any number of
+        processes may read, and updates are safe when `flush` returns. The engine fixes the choice for good.
+        """
         folder.mkdir(parents=True)
         vectors = edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot)
         # Word queries are answered by exact scans, so no graph is built: it would cost minutes and answer them worse.
         graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
-        shard = cls(
-            edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vectors, hnsw_config=graph, wal_enabled=True))
-        )
+        config = edge.EdgeConfig(vectors=vectors, hnsw_config=graph, wal_enabled=log)
+        shard = cls(edge.EdgeShard.create(str(folder), config))
         for field in INDEXED_FIELDS:
             shard._engine.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
         return shard
 
     @classmethod
     def load(cls, folder: Path) -> "Shard":
-        """Open an existing shard. One without a write-ahead log may be open in many processes for reading."""
+        """Open an existing shard."""
         return cls(edge.EdgeShard.load(str(folder)))
 
     def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
@@ -51,12 +49,6 @@ class Shard:
             edge.Point(point, row, dict(payload)) for point, row, payload in zip(ids, rows, payloads, strict=True)
         ]
         self._engine.update(edge.UpdateOperation.upsert_points(points))
-
-    def replace_payload(self, point: UUID, payload: Payload, keep: Sequence[str]) -> None:
-        kept = {
-            name: value for record in self.retrieve([point]) for name, value in record.payload.items() if name in keep
-        }
-        self._engine.update(edge.UpdateOperation.overwrite_payload([point], {**kept, **payload}))
 
     def flush(self) -> None:
         """Bring all updates to the disk."""
@@ -103,12 +95,24 @@ class Shard:
 
     def scroll(self, fields: Sequence[str] | None = None) -> Iterator[Record]:
         wanted = True if fields is None else list(fields)
+        for records in self._pages(wanted, with_vector=False):
+            yield from (Record(_uuid(record.id), record.payload or {}) for record in records)
+
+    def copy_into(self, other: "Shard") -> None:
+        """Write every point of this shard, whole, into another one."""
+        for records in self._pages(True, with_vector=True):
+            vectors = np.array([record.vector for record in records], dtype=np.float32)
+            other.upsert(
+                [_uuid(record.id) for record in records], vectors, [record.payload or {} for record in records]
+            )
+
+    def _pages(self, fields: bool | list[str], *, with_vector: bool) -> Iterator[list[edge.Record]]:
         offset = None
         while True:
-            request = edge.ScrollRequest(offset=offset, limit=2_000, with_payload=wanted, with_vector=False)
+            request = edge.ScrollRequest(offset=offset, limit=1_000, with_payload=fields, with_vector=with_vector)
             records, offset = self._engine.scroll(request)
-            for record in records:
-                yield Record(_uuid(record.id), record.payload or {})
+            if records:
+                yield records
             if offset is None:
                 return
 
@@ -117,25 +121,6 @@ class Shard:
         # The engine goes on listing values that no point has any more.
         counts = {str(hit.value): hit.count for hit in hits if hit.count}
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def seal(folder: Path) -> None:
-    """Turn a flushed and closed shard into one without a write-ahead log, which any number of readers may share."""
-    _set_wal(folder, enabled=False)
-    shutil.rmtree(folder / _WAL, ignore_errors=True)
-    sync_folder(folder)
-
-
-def unseal(folder: Path) -> None:
-    """Turn a sealed shard that nobody reads back into one with a write-ahead log, to be written to."""
-    _set_wal(folder, enabled=True)
-
-
-def _set_wal(folder: Path, *, enabled: bool) -> None:
-    # The engine fixes this when a shard is created and offers no call to change it; the file is all there is to it: with
-    # everything flushed the log holds nothing, and a missing log is made anew.
-    config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    write_file(folder / _CONFIG, json.dumps(config | {"wal_enabled": enabled}))
 
 
 def _filter(where: PointFilter | None) -> edge.Filter | None:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import numpy as np
 
-from topicidx.errors import StoreDamagedError, StoreError, StoreNotFoundError
-from topicidx.indexer.embedded.generations import Generation, live_generation
+from topicidx.errors import StoreError, StoreNotFoundError
+from topicidx.indexer.embedded.generations import Generation, damaged, live_generation
 from topicidx.indexer.embedded.shard import Shard
 from topicidx.indexer.embedded.writer import EmbeddedWriter, embedded_writer
 from topicidx.indexer.store import Float32, PointFilter, Record, ScoredIds, StoreInfo
@@ -43,10 +43,7 @@ class EmbeddedStore:
             except Exception as error:  # the engine raises nothing narrower
                 newer = live_generation(folder / collection)
                 if newer == generation:
-                    raise StoreDamagedError(
-                        f"the store {folder} cannot be opened ({error}); is the folder writable? "
-                        "If it is damaged, remove it and ingest again"
-                    ) from error
+                    raise damaged(folder / collection, generation.shard, error) from error
                 generation = newer  # an ingest published, and removed what we were about to open
 
     @staticmethod
@@ -94,7 +91,10 @@ class EmbeddedStore:
         return np.stack([found[point] for point in ids]) if ids else empty
 
     def scroll(self, fields: Sequence[str] | None = None) -> Iterator[Record]:
-        return self._shard.scroll(fields)
+        try:
+            yield from self._shard.scroll(fields)
+        except Exception as error:  # the engine raises nothing narrower
+            raise self._failed(error) from error
 
     def facet(self, field: str) -> dict[str, int]:
         return self._do(lambda: self._shard.facet(field))
@@ -112,4 +112,7 @@ class EmbeddedStore:
         try:
             return call()
         except Exception as error:  # the engine raises nothing narrower
-            raise StoreError(f"the store {self.folder} could not answer: {error}") from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> StoreError:
+        return StoreError(f"the store {self.folder} could not answer: {error}")

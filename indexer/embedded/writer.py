@@ -12,19 +12,20 @@ from uuid import UUID
 
 from filelock import FileLock, Timeout
 
-from topicidx.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
+from topicidx.errors import StoreBusyError, StoreError, StoreFullError, StoreNotFoundError
 from topicidx.indexer.embedded import writer_process
 from topicidx.indexer.embedded.generations import (
+    POINTER,
     Description,
     Generation,
     begin_generation,
-    building_generation,
+    damaged,
     live_generation,
     publish_generation,
-    read_generation,
+    unfinished_generation,
 )
-from topicidx.indexer.embedded.shard import Shard, unseal
-from topicidx.indexer.store import Float32, Payload, Record, validate_vectors
+from topicidx.indexer.embedded.shard import Shard
+from topicidx.indexer.store import Float32, Payload, Record, validate_payload, validate_points
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,24 +63,19 @@ def embedded_writer(collection: Path, vector_space: str, dimensions: int) -> Ite
 class EmbeddedWriter:
     """Writes the next generation of a collection.
 
-    It starts as a copy of the live generation, or from what a stopped ingest left behind, or, for another vector space,
-    from nothing. No file is touched before the first write: an ingest that finds nothing new costs nothing.
+    Changes go into a shard of their own, guarded by a write-ahead log, and survive whatever happens; `publish` applies
+    them to a copy of the live generation and swaps the two. For another vector space there is nothing to copy. No file is
+    touched before the first write: an ingest that finds nothing new costs nothing.
     """
 
     def __init__(self, collection: Path, vector_space: str, dimensions: int) -> None:
         self._collection = collection
         self._wanted = Description(vector_space=vector_space, dimensions=dimensions)
-        live = _live_or_none(collection)
-        same = live is not None and (
-            (live.description.vector_space, live.description.dimensions) == (vector_space, dimensions)
-        )
-        self._live = live if same else None
-        #: True when readers now see the vectors of another space, which publishing replaces.
-        self.replaces_space = live is not None and not same
-        self._unfinished = self._find_unfinished()
-        self._building: Generation | None = None
         self._pool: ProcessPoolExecutor | None = None
         self._waiting: list[Future[None]] = []
+        self._begin_from(_live_or_none(collection))
+        #: True when readers now see the vectors of another space, which publishing replaces.
+        self.replaces_space = self._live is None and (collection / POINTER).exists()
 
     @property
     def resumes(self) -> bool:
@@ -87,21 +83,19 @@ class EmbeddedWriter:
         return self._unfinished is not None
 
     def known(self, fields: Sequence[str]) -> Iterator[Record]:
-        if self._unfinished is not None:
+        if self._unfinished is not None or self._pool is not None:
             self._open()
             yield from self._call(writer_process.known, list(fields))
         elif self._live is not None:
-            shard = _load(self._live)
-            try:
+            with _opened(self._live) as shard:
                 yield from shard.scroll(fields)
-            finally:
-                shard.close()
 
     def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
-        validate_vectors(vectors, self._wanted.dimensions, ids)
+        validate_points(ids, vectors, payloads, self._wanted.dimensions)
         self._submit(writer_process.upsert, list(ids), vectors, [dict(payload) for payload in payloads])
 
     def replace_payload(self, point: UUID, payload: Payload, keep: Sequence[str]) -> None:
+        validate_payload(point, payload)
         self._submit(writer_process.replace_payload, point, dict(payload), list(keep))
 
     def checkpoint(self) -> None:
@@ -112,22 +106,17 @@ class EmbeddedWriter:
 
     def publish(self) -> int:
         if self._building is None:  # nothing was written
-            return self._count_live()
+            if self._live is None:
+                return 0
+            with _opened(self._live) as shard:
+                return shard.count()
         self._drain()
-        points = self._call(writer_process.finish, self._building.shard)
+        self._check_space(_size(self._building.changes) + (_size(self._live.shard) if self._live else 0))
+        points = self._call(writer_process.merge, self._base_shard, self._building.shard, self._wanted.dimensions)
         self._shut_down()
         publish_generation(self._building)
-        self._building = self._unfinished = None
+        self._begin_from(live_generation(self._collection))
         return points
-
-    def _count_live(self) -> int:
-        if self._live is None:
-            return 0
-        shard = _load(self._live)
-        try:
-            return shard.count()
-        finally:
-            shard.close()
 
     def close(self) -> None:
         """Let go of a generation that was not published; what was written stays for the next ingest."""
@@ -140,41 +129,29 @@ class EmbeddedWriter:
                 self._waiting.clear()
             self._shut_down()
 
+    def _begin_from(self, live: Generation | None) -> None:
+        wanted = (self._wanted.vector_space, self._wanted.dimensions)
+        same = live is not None and (live.description.vector_space, live.description.dimensions) == wanted
+        self._live = live if same else None
+        self._wanted = self._wanted.model_copy(update={"base": self._live.name if self._live else None})
+        unfinished = unfinished_generation(self._collection)
+        matches = unfinished is not None and unfinished.description == self._wanted
+        self._unfinished = unfinished if matches else None
+        self._building: Generation | None = None
+
+    @property
+    def _base_shard(self) -> Path | None:
+        return self._live.shard if self._live else None
+
     def _open(self) -> None:
         if self._pool is not None:
             return
-        create = False
-        if self._unfinished is not None:
-            self._check_space(0)
-            self._building = self._unfinished
-        else:
-            self._check_space(_size(self._live.shard) if self._live else 0)
-            base = self._live.name if self._live else None
-            self._building = begin_generation(self._collection, self._wanted.model_copy(update={"base": base}))
-            create = self._live is None
-            if self._live is not None:
-                copy = self._building.folder / "copying"
-                shutil.copytree(self._live.shard, copy)
-                unseal(copy)
-                copy.rename(self._building.shard)
+        self._check_space(0)
+        self._building = self._unfinished or begin_generation(self._collection, self._wanted)
         self._pool = ProcessPoolExecutor(
             1, mp_context=multiprocessing.get_context("spawn"), initializer=writer_process.start
         )
-        self._call(writer_process.open_shard, self._building.shard, self._wanted.dimensions, create)
-
-    def _find_unfinished(self) -> Generation | None:
-        folder = building_generation(self._collection)
-        if folder is None:
-            return None
-        try:
-            found = read_generation(folder)
-            base = self._live.name if self._live else None
-            if found.description == self._wanted.model_copy(update={"base": base}) and found.shard.is_dir():
-                return found
-        except StoreDamagedError:
-            pass  # it never got as far as to hold anything
-        shutil.rmtree(folder)
-        return None
+        self._call(writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions)
 
     def _submit(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         self._open()
@@ -242,11 +219,16 @@ def _live_or_none(collection: Path) -> Generation | None:
         return None
 
 
-def _load(generation: Generation) -> Shard:
+@contextmanager
+def _opened(generation: Generation) -> Iterator[Shard]:
     try:
-        return Shard.load(generation.shard)
+        shard = Shard.load(generation.shard)
     except Exception as error:  # the engine raises nothing narrower
-        raise StoreDamagedError(f"the store {generation.folder} cannot be opened: {error}") from error
+        raise damaged(generation.folder.parent, generation.shard, error) from error
+    try:
+        yield shard
+    finally:
+        shard.close()
 
 
 def _size(folder: Path) -> int:

@@ -64,7 +64,7 @@ class Source:
         seen: set[str] = set()
         for written, entry in read_manifest(self.manifest).items():
             path = self.folder / written
-            if not path.exists():
+            if not os.path.exists(path):  # noqa: PTH110 Path.exists raises for names that no file can have
                 lookup = lookup or _Lookup(self.folder, list(_pictures(self.folder)))
                 path = lookup.find(written) or path
             key = self._key(path)
@@ -75,14 +75,18 @@ class Source:
     def _in_folder(self) -> Iterator[Post]:
         pictures = list(_pictures(self.folder))
         entries = self._folder_entries(pictures)
-        cities = _folder_cities(self.folder, pictures) if self.folder_city else {}
+        cities = self._folder_cities(pictures) if self.folder_city else {}
         seen: set[str] = set()
         for path in pictures:
             key = self._key(path)
             if key not in seen:  # two spellings of one name in different Unicode normal forms: the first counts
                 seen.add(key)
                 entry = entries.get(path) or Entry(captions=_beside(path))
-                yield self._post(path, key, entry, cities.get(path.relative_to(self.folder).parts[0]))
+                yield self._post(path, key, entry, cities.get(path.relative_to(self.root).parts[0]))
+
+    def _folder_cities(self, pictures: list[Path]) -> dict[str, str]:
+        # A part of a source gives its pictures the cities that the whole gives them.
+        return _folder_cities(self.root, pictures if self.folder == self.root else list(_pictures(self.root)))
 
     def _folder_entries(self, pictures: list[Path]) -> dict[Path, Entry]:
         inside = [folder for folder in (self.folder, *self.folder.parents) if folder.is_relative_to(self.root)]
