@@ -139,13 +139,16 @@ class Index:
                     unknown[token.form] = Unknown(token.form, self._nearest(token.form))
                 else:
                     weights[word] = weights.get(word, 0.0) + term.weight
-        weights = {word: weight for word, weight in weights.items() if weight}
+        canceled = {word for word, weight in weights.items() if abs(weight) < 1e-9}  # .1 + .2 - .3 is not 0
+        weights = {word: weight for word, weight in weights.items() if word not in canceled}
         if not weights:
             text = " ".join(term.text for term in terms)
             if unknown:
                 raise UnknownWordError("; ".join(map(str, unknown.values())))
-            if self.space.words.find(text):
-                raise QuerySyntaxError(f"the words of {text!r} cancel each other out; take one of them away")
+            if canceled:
+                raise QuerySyntaxError(
+                    "the words of the query cancel each other out; give one of them more weight, as in beach^2"
+                )
             if self.space.normalizer.only_stop_words(text):
                 raise QuerySyntaxError(
                     f"{text!r} holds only words too common to search for; add one that says what to see"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -147,7 +146,8 @@ class _Ingest:
         if batch:
             self._write(batch)
         self.report.points = self.writer.publish()
-        _write_skipped(self.skipped_file, self.report.skipped)
+        others = [entry for entry in self.broken.values() if entry.image.partition("/")[0] != self.source.name]
+        _write_skipped(self.skipped_file, others + self.report.skipped)
         self.report.seconds = time.perf_counter() - began
         self.report.images_per_second = self.report.indexed / max(self.report.seconds, 1e-9)
         return self.report
@@ -230,7 +230,7 @@ class _Ingest:
 
 def _payload(file: _File, space: str, facts: dict[str, JsonValue]) -> dict[str, JsonValue]:
     post = file.post
-    payload: dict[str, JsonValue] = {
+    return {
         **{name: value for name, value in post.payload.items() if name not in OWN_FIELDS},
         "image": post.image,
         "source": post.image.partition("/")[0],
@@ -243,20 +243,6 @@ def _payload(file: _File, space: str, facts: dict[str, JsonValue]) -> dict[str, 
         "space": space,
         **facts,
     }
-    return {str(_storable(name)): _storable(value) for name, value in payload.items()}
-
-
-def _storable(value: JsonValue) -> JsonValue:
-    """What JSON in UTF-8 can hold of a value: half characters become a replacement character, NaN and infinity null."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {str(_storable(name)): _storable(item) for name, item in value.items()}
-    return value
 
 
 def _digest(post: Post) -> str:

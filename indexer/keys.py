@@ -4,6 +4,7 @@ import os
 import re
 import unicodedata
 import uuid
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 #: UUIDv5 of an image key in this namespace is the picture's point id, in every store and on every machine.
@@ -20,9 +21,14 @@ def image_key(source: str, relative: PurePath) -> str:
     A per cent sign that could be read as such an escape becomes %25, so that different paths never share a key (but for
     their Unicode normal form).
     """
-    path = _ESCAPE.sub("%25", relative.as_posix())
-    path = _UNDECODABLE.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", path)
-    return f"{source}/{unicodedata.normalize('NFC', path)}"
+    # The normal form first: in another one, an accent would hide that its letter is a hexadecimal digit.
+    path = _ESCAPE.sub("%25", unicodedata.normalize("NFC", relative.as_posix()))
+    return f"{source}/{_without_surrogates(path)}"
+
+
+def source_name(folder: str) -> str:
+    """The name of a source in a folder of this name: NFC, undecodable bytes as %XX."""
+    return _without_surrogates(unicodedata.normalize("NFC", folder)) or "root"
 
 
 def point_id(key: str) -> uuid.UUID:
@@ -32,14 +38,30 @@ def point_id(key: str) -> uuid.UUID:
 
 def file_of(key: str, root: Path) -> Path:
     """The file that a key means below its source's root, in whichever Unicode normal form it lies there."""
-    escaped = key.partition("/")[2]
-    paths = [root / os.fsdecode(_unescape(unicodedata.normalize(form, escaped))) for form in ("NFC", "NFD")]
-    return next((path for path in paths if path.exists()), paths[0])
+    relative = os.fsdecode(_unescape(key.partition("/")[2]))
+    found = root
+    for part in PurePath(relative).parts:
+        found = found / next((form for form in _forms(found, part) if (found / form).exists()), part)
+    return found
 
 
 def city_key(label: str) -> str:
     """What cities are compared by: NFC, case folded, single spaces."""
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).casefold()).split())
+
+
+def _forms(folder: Path, name: str) -> Iterator[str]:
+    yield name
+    yield unicodedata.normalize("NFD", name)
+    try:
+        yield from (entry.name for entry in folder.iterdir() if unicodedata.normalize("NFC", entry.name) == name)
+    except OSError:
+        return
+
+
+def _without_surrogates(text: str) -> str:
+    text = _UNDECODABLE.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", text)
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _unescape(path: str) -> bytes:

@@ -109,10 +109,9 @@ class WritableStore(Protocol):
 
 def validate_points(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload], dimensions: int) -> None:
     """Refuse what no engine refuses by itself. Raises InvalidPointError that names the first bad point and why."""
-    if vectors.ndim != 2 or vectors.shape != (len(ids), dimensions) or len(payloads) != len(ids):
+    if vectors.ndim != 2 or vectors.shape != (len(ids), dimensions):
         raise InvalidPointError(
-            f"vectors of shape {vectors.shape} and {len(payloads)} payloads cannot be stored: {len(ids)} of each, "
-            f"with {dimensions} dimensions, were expected"
+            f"vectors of shape {vectors.shape} cannot be stored: {(len(ids), dimensions)} was expected"
         )
     for wrong, bad in (("NaN", np.isnan(vectors)), ("infinite", np.isinf(vectors)), ("negative", vectors < 0)):
         if bad.any():

@@ -24,12 +24,14 @@ DESCRIPTION = "generation.json"
 class Description(BaseModel):
     """`generation.json`: what the vectors of a generation are. `base` is the generation that its changes apply to."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = FORMAT_VERSION
     vector_space: str
     dimensions: int
     base: str | None = None
+    #: How many there are, once the generation is finished: the engine opens a shard that lost its segments as an empty one.
+    points: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,17 @@ def read_generation(folder: Path) -> Generation:
     """The generation in `folder`. Raises StoreDamagedError."""
     path = folder / DESCRIPTION
     try:
-        description = Description.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError, ValueError) as error:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        version = written["format_version"]
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise StoreDamagedError(
+                f"the store {folder.parent.parent} has format {version}, this topicidx reads up to {FORMAT_VERSION}; "
+                "upgrade topicidx"
+            )
+        return Generation(folder, Description.model_validate(written))
+    except (OSError, ValidationError, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not as it was written"
         raise damaged(folder.parent, path, reason) from error
-    if description.format_version > FORMAT_VERSION:
-        raise StoreDamagedError(
-            f"the store {folder.parent.parent} has format {description.format_version}, this topicidx reads up to "
-            f"{FORMAT_VERSION}; upgrade topicidx"
-        )
-    return Generation(folder, description)
 
 
 def unfinished_generation(collection: Path) -> Generation | None:
@@ -105,8 +108,10 @@ def begin_generation(collection: Path, description: Description) -> Generation:
     return Generation(folder, description)
 
 
-def publish_generation(finished: Generation) -> None:
+def publish_generation(finished: Generation, points: int) -> None:
     """Point readers to a generation whose shard is complete; only it and the one before it are kept."""
+    description = finished.description.model_copy(update={"points": points})
+    write_file(finished.folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
     collection = finished.folder.parent
     try:
         previous = live_generation(collection).name
@@ -123,5 +128,6 @@ def publish_generation(finished: Generation) -> None:
 def damaged(collection: Path, path: Path, reason: object) -> StoreDamagedError:
     """The error for a collection that cannot be opened, with what to do."""
     return StoreDamagedError(
-        f"the store is damaged: {path}: {reason}; restore {collection} from a copy, or remove it and ingest again"
+        f"the collection {collection} cannot be opened ({path}: {reason}); is the folder writable? "
+        "If it is damaged, restore it from a copy, or remove that folder and ingest again"
     )

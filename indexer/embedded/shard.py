@@ -43,6 +43,17 @@ class Shard:
         """Open an existing shard."""
         return cls(edge.EdgeShard.load(str(folder)))
 
+    @classmethod
+    def load_finished(cls, folder: Path, points: int | None) -> "Shard":
+        """Open a shard that holds `points` points. Raises ValueError where it holds others: the engine takes what is missing
+        for empty."""
+        shard = cls.load(folder)
+        found = shard.count()
+        if points not in (None, found):
+            shard.close()
+            raise ValueError(f"it holds {found} points instead of {points}")
+        return shard
+
     def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
         rows = vectors.tolist()
         points = [

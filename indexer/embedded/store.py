@@ -39,7 +39,8 @@ class EmbeddedStore:
         generation = live_generation(folder / collection)
         while True:
             try:
-                return cls(folder, collection, generation, Shard.load(generation.shard))
+                shard = Shard.load_finished(generation.shard, generation.description.points)
+                return cls(folder, collection, generation, shard)
             except Exception as error:  # the engine raises nothing narrower
                 newer = live_generation(folder / collection)
                 if newer == generation:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from filelock import FileLock, Timeout
 
-from topicidx.errors import StoreBusyError, StoreError, StoreFullError, StoreNotFoundError
+from topicidx.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
 from topicidx.indexer.embedded import writer_process
 from topicidx.indexer.embedded.generations import (
     POINTER,
@@ -114,7 +114,7 @@ class EmbeddedWriter:
         self._check_space(_size(self._building.changes) + (_size(self._live.shard) if self._live else 0))
         points = self._call(writer_process.merge, self._base_shard, self._building.shard, self._wanted.dimensions)
         self._shut_down()
-        publish_generation(self._building)
+        publish_generation(self._building, points)
         self._begin_from(live_generation(self._collection))
         return points
 
@@ -135,7 +135,7 @@ class EmbeddedWriter:
         self._live = live if same else None
         self._wanted = self._wanted.model_copy(update={"base": self._live.name if self._live else None})
         unfinished = unfinished_generation(self._collection)
-        matches = unfinished is not None and unfinished.description == self._wanted
+        matches = unfinished is not None and unfinished.description.model_copy(update={"points": None}) == self._wanted
         self._unfinished = unfinished if matches else None
         self._building: Generation | None = None
 
@@ -151,7 +151,17 @@ class EmbeddedWriter:
         self._pool = ProcessPoolExecutor(
             1, mp_context=multiprocessing.get_context("spawn"), initializer=writer_process.start
         )
-        self._call(writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions)
+        try:
+            self._call(writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions)
+        except StoreBusyError:
+            raise
+        except StoreError as error:
+            if self._unfinished is None:
+                raise
+            raise StoreDamagedError(
+                f"what a stopped ingest left in {self._building.folder} cannot be opened ({error}); remove that folder and "
+                "run the same command again: it goes on from what was published last"
+            ) from error
 
     def _submit(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         self._open()
@@ -222,7 +232,7 @@ def _live_or_none(collection: Path) -> Generation | None:
 @contextmanager
 def _opened(generation: Generation) -> Iterator[Shard]:
     try:
-        shard = Shard.load(generation.shard)
+        shard = Shard.load_finished(generation.shard, generation.description.points)
     except Exception as error:  # the engine raises nothing narrower
         raise damaged(generation.folder.parent, generation.shard, error) from error
     try:

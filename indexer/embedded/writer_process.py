@@ -97,6 +97,7 @@ def merge(base: Path | None, shard: Path, dimensions: int) -> int:
     merged.flush()
     points = merged.count()
     merged.close()
+    Shard.load(merging).close()  # the first opening puts files into their final form: from now on readers change none
     merging.rename(shard)
     close()
     return points

@@ -5,12 +5,15 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 from topicidx.embedders.pictures import SUFFIXES
 from topicidx.errors import SourceError
-from topicidx.indexer.keys import image_key
+from topicidx.indexer.keys import image_key, source_name
 from topicidx.indexer.sources.table import Entry, read_manifest
 from topicidx.post import Post
+
+K = TypeVar("K")
 
 #: A folder's own captions: ours, and Hugging Face's.
 FOLDER_MANIFESTS = ("captions.csv", "metadata.csv")
@@ -61,21 +64,23 @@ class Source:
     def _listed(self) -> Iterator[Post]:
         assert self.manifest is not None
         lookup: _Lookup | None = None
-        seen: set[str] = set()
+        gathered: dict[str, tuple[Path, Entry]] = {}
         for written, entry in read_manifest(self.manifest).items():
             path = self.folder / written
-            if not os.path.exists(path):  # noqa: PTH110 Path.exists raises for names that no file can have
+            if not os.path.exists(path):  # noqa: PTH110 Path.exists raises for names that are too long
                 lookup = lookup or _Lookup(self.folder, list(_pictures(self.folder)))
                 path = lookup.find(written) or path
-            key = self._key(path)
-            if key not in seen:
-                seen.add(key)
-                yield self._post(path, key, entry, None)
+            _gather(gathered, self._key(path), path, entry)
+        for key, (path, entry) in gathered.items():
+            yield self._post(path, key, entry, None)
 
     def _in_folder(self) -> Iterator[Post]:
         pictures = list(_pictures(self.folder))
         entries = self._folder_entries(pictures)
-        cities = self._folder_cities(pictures) if self.folder_city else {}
+        cities: dict[str, str] = {}
+        if self.folder_city:
+            # Of the whole source: a part of it would not look like a list of cities any more.
+            cities = _folder_cities(self.root, pictures if self.folder == self.root else list(_pictures(self.root)))
         seen: set[str] = set()
         for path in pictures:
             key = self._key(path)
@@ -84,17 +89,17 @@ class Source:
                 entry = entries.get(path) or Entry(captions=_beside(path))
                 yield self._post(path, key, entry, cities.get(path.relative_to(self.root).parts[0]))
 
-    def _folder_cities(self, pictures: list[Path]) -> dict[str, str]:
-        # A part of a source gives its pictures the cities that the whole gives them.
-        return _folder_cities(self.root, pictures if self.folder == self.root else list(_pictures(self.root)))
-
     def _folder_entries(self, pictures: list[Path]) -> dict[Path, Entry]:
         inside = [folder for folder in (self.folder, *self.folder.parents) if folder.is_relative_to(self.root)]
         for manifest in (folder / name for folder in inside for name in FOLDER_MANIFESTS):
             if manifest.is_file():
                 lookup = _Lookup(manifest.parent, pictures)
-                found = ((lookup.find(written), entry) for written, entry in read_manifest(manifest).items())
-                return {path: entry for path, entry in found if path is not None}
+                gathered: dict[Path, tuple[Path, Entry]] = {}
+                for written, entry in read_manifest(manifest).items():
+                    path = lookup.find(written)
+                    if path is not None:
+                        _gather(gathered, path, path, entry)
+                return dict(gathered.values())
         return {}
 
     def _post(self, path: Path, key: str, entry: Entry, folder_city: str | None) -> Post:
@@ -113,32 +118,41 @@ def open_source(path: Path, *, city: str | None = None, folder_city: bool = True
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100 links in it are kept: they are how people name their folders
     if path.is_dir():
-        return Source(path.name or "root", path, path, None, city, folder_city)
+        return Source(source_name(path.name), path, path, None, city, folder_city)
     if not path.exists():
         raise SourceError(f"there is nothing at {path}; give a folder of pictures, or a manifest (.csv, .jsonl)")
     if path.suffix.lower() not in MANIFEST_SUFFIXES:
         raise SourceError(
             f"{path} is neither a folder nor a manifest; give a folder of pictures, or a .csv or .jsonl file"
         )
-    return Source(path.parent.name or "root", path.parent, path.parent, path, city, folder_city)
+    return Source(source_name(path.parent.name), path.parent, path.parent, path, city, folder_city)
+
+
+def _gather(gathered: dict[K, tuple[Path, Entry]], key: K, path: Path, entry: Entry) -> None:
+    """Rows that spell one picture in several ways are one entry."""
+    known = gathered.setdefault(key, (path, entry))[1]
+    if known is not entry:
+        known.captions += entry.captions
 
 
 class _Lookup:
     """Finds the picture a manifest means, by path or by name, where case or Unicode normal form differ too."""
 
     def __init__(self, root: Path, pictures: list[Path]) -> None:
-        self._found: dict[str, Path | None] = {}
+        self._paths: dict[str, Path | None] = {}
+        self._names: dict[str, Path | None] = {}
         self._exact: dict[str, Path] = {}
         for path in pictures:
             relative = path.relative_to(root).as_posix()
             self._exact[relative] = path
-            for name in {_plain(relative), _plain(path.name)}:
-                # A name that two pictures share means neither of them.
-                self._found[name] = path if name not in self._found else None
+            # A name that two pictures share means neither of them.
+            for found, name in ((self._paths, _plain(relative)), (self._names, _plain(path.name))):
+                found[name] = path if name not in found else None
 
     def find(self, written: str) -> Path | None:
         written = written.strip().removeprefix("./")
-        return self._exact.get(written) or self._found.get(_plain(written))
+        plain = _plain(written)
+        return self._exact.get(written) or self._paths.get(plain) or self._names.get(plain)
 
 
 def _plain(name: str) -> str:
@@ -169,7 +183,7 @@ def _folder_cities(root: Path, pictures: list[Path]) -> dict[str, str]:
     """City by first sub-folder: where all pictures lie in at least two sub-folders that could be names of places."""
     first = {path.relative_to(root).parts[0] for path in pictures if len(path.relative_to(root).parts) > 1}
     flat = any(len(path.relative_to(root).parts) == 1 for path in pictures)
-    names = {name: name.replace("_", " ").strip() for name in first}
+    names = {name: os.fsencode(name).decode("utf-8", "replace").replace("_", " ").strip() for name in first}
     if (
         flat
         or len(first) < 2

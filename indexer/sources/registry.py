@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from filelock import FileLock
+
 from topicidx.atomic import write_file
 from topicidx.errors import StoreDamagedError
 from topicidx.indexer.keys import file_of
@@ -24,6 +26,13 @@ class SourceRegistry:
         A folder below a known root belongs to that source, so that its pictures keep their keys; another folder of the
         same name gets a number.
         """
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        # Ingests into two collections of one store share the table.
+        with FileLock(self._file.with_suffix(".lock")):
+            self.roots = self._read()
+            return self._register(source)
+
+    def _register(self, source: Source) -> Source:
         known = [(name, root) for name, root in self.roots.items() if source.folder.is_relative_to(root)]
         if known:
             return source.keyed(*max(known, key=lambda item: len(item[1].parts)))
@@ -32,7 +41,6 @@ class SourceRegistry:
             number += 1
             name = f"{source.name}-{number}"
         self.roots[name] = source.root
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         write_file(self._file, json.dumps({name: str(root) for name, root in self.roots.items()}, indent=2) + "\n")
         return source.keyed(name, source.root)
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from topicidx.errors import SourceError
 from topicidx.post import JsonValue
@@ -33,15 +34,14 @@ def read_manifest(path: Path) -> dict[str, Entry]:
     .jsonl also a list); city is optional; other columns become payload. Raises SourceError that names the line.
     """
     entries: dict[str, Entry] = {}
-    columns: tuple[str, str | None] | None = None
     try:
         for line, row in _rows(path):
-            columns = columns or _columns(path, row)
-            image_column, caption_column = columns
+            image_column, caption_column = _columns(path, row)
             image = row.get(image_column)
             if not isinstance(image, str) or not image.strip():
+                wrong = "is empty" if image in (None, "") or isinstance(image, str) else f"is no text: {image!r}"
                 raise SourceError(
-                    f"{path}, line {line}: the column {image_column!r} is empty; every row needs a picture"
+                    f"{path}, line {line}: the column {image_column!r} {wrong}; every row needs a picture"
                 )
             entry = entries.get(image)
             if entry is None:
@@ -52,7 +52,7 @@ def read_manifest(path: Path) -> dict[str, Entry]:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+            f"{path} is not UTF-8 text ({error.reason} at byte {_undecodable_byte(path)}); save it as UTF-8"
         ) from error
     except csv.Error as error:
         raise SourceError(f"{path} is no CSV file that can be read: {error}") from error
@@ -67,15 +67,16 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
             for line, text in enumerate(file, start=1):
                 if text.strip():
                     try:
-                        row = json.loads(text)
+                        row = json.loads(text, parse_constant=lambda _: None)
                     except ValueError as error:
                         raise SourceError(f"{path}, line {line}: not JSON ({error})") from error
                     if not isinstance(row, dict):
                         raise SourceError(f"{path}, line {line}: not a JSON object")
-                    yield line, row
+                    yield line, {_column(name): value for name, value in row.items()}
     else:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restkey="")
+            reader.fieldnames = [_column(name) for name in reader.fieldnames or ()]
             for row in reader:
                 if row.pop("", None) is not None and "" not in (reader.fieldnames or ()):
                     raise SourceError(
@@ -94,16 +95,45 @@ def _columns(path: Path, row: Mapping[str, JsonValue]) -> tuple[str, str | None]
     return image, next((name for name in CAPTION_COLUMNS if name in row), None)
 
 
+def _column(name: str) -> str:
+    """Column names are known in any case and with spaces round them; others stay as they are."""
+    known = name.strip().casefold()
+    return known if known in {*IMAGE_COLUMNS, *CAPTION_COLUMNS, CITY_COLUMN} else name
+
+
 def _captions(value: JsonValue) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    return [text for text in values if isinstance(text, str) and text.strip()]
+    return [_storable(text) for text in values if isinstance(text, str) and text.strip()]
+
+
+def _storable(value: Any) -> Any:
+    """The value with half characters (lone surrogates, as cut-off JSON has them) replaced: no store holds them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return value
+
+
+def _undecodable_byte(path: Path) -> int:
+    try:
+        path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return 0
 
 
 def _city(row: Mapping[str, JsonValue]) -> str | None:
     city = row.get(CITY_COLUMN)
-    return city.strip() or None if isinstance(city, str) else None
+    return _storable(city.strip()) or None if isinstance(city, str) else None
 
 
 def _payload(row: Mapping[str, JsonValue], image_column: str, caption_column: str | None) -> dict[str, JsonValue]:
     taken = {image_column, caption_column, CITY_COLUMN}
-    return {name: value for name, value in row.items() if name not in taken and value not in (None, "")}
+    return {
+        _storable(name): _storable(value)
+        for name, value in row.items()
+        if name not in taken and value not in (None, "")
+    }

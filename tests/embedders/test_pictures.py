@@ -314,7 +314,7 @@ def test_more_pixels_than_allowed_are_refused_and_as_many_are_not(scene: Image.I
     allowed = WIDTH * HEIGHT
     assert open_picture(path, at_least=16, max_pixels=allowed).width == WIDTH
     error = refusal(path, max_pixels=allowed - 1)
-    assert error.lasting
+    assert not error.lasting  # the limit may be raised
     assert f"{WIDTH} x {HEIGHT}" in str(error)
 
 

@@ -16,7 +16,6 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from topicidx.errors import (
@@ -346,10 +345,6 @@ def test_a_killed_writer_loses_nothing_acknowledged_and_blocks_nobody(store: Pat
         upsert(writer, range(100, 150))
         assert writer.publish() == 53
     assert numbers_in(store) == [0, 1, 2, *range(100, 150)]
-    # The killed program's child has let go: nothing holds the lock that it held.
-    lock = FileLock(store / "photos" / generation_of(store) / "shard.lock")
-    lock.acquire(timeout=0)
-    lock.release()
 
 
 def test_a_killed_child_is_an_error_that_says_what_to_do(store: Path) -> None:
@@ -421,34 +416,88 @@ def test_publishing_that_fails_is_gone_on_from(store: Path, monkeypatch: pytest.
         assert opened.retrieve([UUID(int=1)])[0].payload == {"number": 0, "tag": "new"}
 
 
-@pytest.mark.parametrize("moment", ["before the shard", "while the shard was made", "while the live one was copied"])
+def unfinished(store: Path) -> Path:
+    """The folder of the one generation that an ingest was stopped in."""
+    (changes,) = (store / "photos").glob("*/changes")
+    return changes.parent
+
+
+def unfinished(store: Path) -> Path:
+    """The folder of what a stopped ingest left."""
+    (changes,) = (store / "photos").glob("g*/changes")
+    return changes.parent
+
+
+@pytest.mark.parametrize("moment", ["before anything was made", "while it was made"])
 def test_a_writer_that_was_killed_before_it_held_anything_is_begun_anew(store: Path, moment: str) -> None:
-    live = moment == "while the live one was copied"
-    if live:
-        publish(store, range(3))
+    publish(store, range(3))
     stop_after(store, [3])
-    (building,) = (store / "photos").glob("*.building")
-    shutil.rmtree(building / "shard")
-    if moment == "while the shard was made":
-        (building / "shard").mkdir()
-    elif live:
-        (building / "copying").mkdir()
+    changes = unfinished(store) / "changes"
+    if moment == "while it was made":
+        shutil.copytree(changes, changes.with_name("making"))
+        (changes.with_name("making") / "edge_config.json").write_text("{")
+    shutil.rmtree(changes)
     with writing(store) as writer:
-        list(writer.known(()))
-        upsert(writer, [3])
-        assert writer.publish() == (4 if live else 1)
+        assert not writer.resumes
+        upsert(writer, [4])
+        assert writer.publish() == 4
+    assert numbers_in(store) == [0, 1, 2, 4]
+
+
+def test_a_writer_that_was_killed_while_it_merged_is_gone_on_from(store: Path) -> None:
+    publish(store, range(3))
+    stop_after(store, [3])
+    for half_made in ("merging", "shard"):
+        (unfinished(store) / half_made).mkdir()
+        (unfinished(store) / half_made / "edge_config.json").write_text("{")
+    with writing(store) as writer:
+        assert writer.resumes
+        upsert(writer, [4])
+        assert writer.publish() == 5
+    assert numbers_in(store) == [0, 1, 2, 3, 4]
+
+
+def test_a_writer_that_was_killed_after_it_published_is_not_gone_on_from(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rmtree = shutil.rmtree
+
+    def die(folder: Path, **options: Any) -> None:
+        if folder.name == "changes":
+            raise KeyboardInterrupt
+        rmtree(folder, **options)
+
+    for numbers in (range(2), range(2, 4)):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(shutil, "rmtree", die)
+            publish(store, numbers)
+    assert numbers_in(store) == [0, 1, 2, 3]
+    with writing(store) as writer:
+        assert not writer.resumes
+        upsert(writer, [4])
+        assert writer.publish() == 5
+    assert numbers_in(store) == [0, 1, 2, 3, 4]
 
 
 def test_an_unfinished_generation_that_cannot_be_opened_is_named_with_what_to_do(store: Path) -> None:
     publish(store, range(3))
     stop_after(store, [3])
-    (building,) = (store / "photos").glob("*.building")
-    for path in (building / "shard").rglob("*.json"):
+    for path in (unfinished(store) / "changes").rglob("*.json"):
         path.write_text("{")
-    with pytest.raises(StoreError, match="remove") as caught, writing(store) as writer:
+    with pytest.raises(StoreDamagedError, match="remove that folder") as caught, writing(store) as writer:
         upsert(writer, [4])
-    assert str(building) in str(caught.value)
+    assert str(unfinished(store)) in str(caught.value)
     assert numbers_in(store) == [0, 1, 2]
+    shutil.rmtree(unfinished(store))
+    assert publish(store, [4]) == 4
+
+
+def test_what_two_spaces_left_unfinished_is_gone_on_from_with_each(store: Path) -> None:
+    stop_after(store, range(3))
+    stop_after(store, range(5), space="another space")
+    for space in (SPACE, "another space"):
+        with writing(store, space=space) as writer:
+            assert writer.resumes
 
 
 # Another topic space

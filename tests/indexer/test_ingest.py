@@ -18,6 +18,7 @@ from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import InvalidPointError, StoreNotFoundError
 from topicidx.indexer import ingest as ingest_module
 from topicidx.indexer.embedded import EmbeddedStore
+from topicidx.indexer.embedded.writer import EmbeddedWriter
 from topicidx.indexer.ingest import IngestReport, OnPicture
 from topicidx.indexer.ingest import ingest as ingest_source
 from topicidx.indexer.keys import point_id
@@ -489,6 +490,13 @@ def test_an_interrupted_ingest_goes_on_with_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ingest_module, "CHECKPOINT_POINTS", 2)
+    checkpoint, checkpoints = EmbeddedWriter.checkpoint, []
+
+    def count_checkpoint(writer: EmbeddedWriter) -> None:
+        checkpoint(writer)
+        checkpoints.append(writer)
+
+    monkeypatch.setattr(EmbeddedWriter, "checkpoint", count_checkpoint)
     for number in range(20):
         paint(photos / f"{number:02}.jpg")
     (photos / "broken.jpg").write_text("a letter")
@@ -499,6 +507,7 @@ def test_an_interrupted_ingest_goes_on_with_the_rest(
 
     with pytest.raises(KeyboardInterrupt):
         ingest(photos, on_picture=interrupt)
+    assert len(checkpoints) == 2
     with pytest.raises(StoreNotFoundError):
         EmbeddedStore.open(store)
     decoded.clear()
