@@ -88,14 +88,16 @@ def read_generation(folder: Path) -> Generation:
         raise damaged(folder.parent, path, reason) from error
 
 
-def unfinished_generation(collection: Path) -> Generation | None:
-    """The generation that an ingest was stopped in, if its description can be read."""
+def unfinished_generation(collection: Path, wanted: Description) -> Generation | None:
+    """The generation of this description that an ingest was stopped in, if there is one."""
     for folder in sorted(collection.glob("g[0-9]*"), reverse=True):
         if (folder / "changes").is_dir():
             try:
-                return read_generation(folder)
+                found = read_generation(folder)
             except StoreDamagedError:
-                return None
+                continue
+            if found.description.model_copy(update={"points": None}) == wanted:
+                return found
     return None
 
 

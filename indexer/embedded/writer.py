@@ -105,6 +105,8 @@ class EmbeddedWriter:
             self._check_space(0)
 
     def publish(self) -> int:
+        if self._unfinished is not None:
+            self._open()
         if self._building is None:  # nothing was written
             if self._live is None:
                 return 0
@@ -134,9 +136,7 @@ class EmbeddedWriter:
         same = live is not None and (live.description.vector_space, live.description.dimensions) == wanted
         self._live = live if same else None
         self._wanted = self._wanted.model_copy(update={"base": self._live.name if self._live else None})
-        unfinished = unfinished_generation(self._collection)
-        matches = unfinished is not None and unfinished.description.model_copy(update={"points": None}) == self._wanted
-        self._unfinished = unfinished if matches else None
+        self._unfinished = unfinished_generation(self._collection, self._wanted)
         self._building: Generation | None = None
 
     @property

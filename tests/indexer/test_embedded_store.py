@@ -355,9 +355,9 @@ def bad(row: int, value: float) -> Float32:
         (bad(2, np.inf), f"{UUID(int=3)} holds infinite values"),
         (bad(0, -np.inf), f"{UUID(int=1)} holds infinite values"),
         (bad(1, -1e-6), f"{UUID(int=2)} holds negative values"),
-        (unit_vectors(2), "vectors of shape (2, 8) and 3 payloads cannot be stored: 3 of each, with 8 dimensions"),
-        (unit_vectors(3, 7), "vectors of shape (3, 7) and 3 payloads cannot be stored: 3 of each, with 8 dimensions"),
-        (unit_vectors(3)[0], "vectors of shape (8,) and 3 payloads cannot be stored: 3 of each, with 8 dimensions"),
+        (unit_vectors(2), "(2, 8) cannot be stored: (3, 8) was expected"),
+        (unit_vectors(3, 7), "(3, 7) cannot be stored: (3, 8) was expected"),
+        (unit_vectors(3)[0], "(8,) cannot be stored: (3, 8) was expected"),
     ],
     ids=["NaN", "infinite", "minus infinite", "negative", "too few", "too short", "not a table"],
 )

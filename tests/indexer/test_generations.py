@@ -417,12 +417,6 @@ def test_publishing_that_fails_is_gone_on_from(store: Path, monkeypatch: pytest.
 
 
 def unfinished(store: Path) -> Path:
-    """The folder of the one generation that an ingest was stopped in."""
-    (changes,) = (store / "photos").glob("*/changes")
-    return changes.parent
-
-
-def unfinished(store: Path) -> Path:
     """The folder of what a stopped ingest left."""
     (changes,) = (store / "photos").glob("g*/changes")
     return changes.parent
