@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.embedders.word_table import VectorName
-from topicidx.errors import QuerySyntaxError, SpaceMismatchError, UnknownWordError
+from topicidx.errors import QuerySyntaxError, SettingsError, SpaceMismatchError, UnknownWordError
 from topicidx.indexer.keys import city_key
 from topicidx.indexer.query_language import Term, parse_query
 from topicidx.indexer.scoring import ScoredPoint, rank_by_dot_product, rank_by_product
@@ -119,6 +119,8 @@ class Index:
         self, query: str, *, match: Match = "all", limit: int = 10, cities: Sequence[str] = ()
     ) -> tuple[list[ScoredPoint], tuple[Unknown, ...]]:
         """What `search` finds as ids and scores alone, and the words that were left out."""
+        if limit < 1:
+            raise SettingsError(f"limit {limit}: at least 1 picture must be asked for")
         words, weights, unknown = self._resolve(parse_query(query))
         where = PointFilter(tuple(dict.fromkeys(map(city_key, cities)))) if cities else None
         if match == "all" and self.space.scores == "lift":

@@ -35,7 +35,8 @@ def geometric_mean(lifts: Float64, weights: Float64) -> Float64:
 def rank_by_product(
     store: VectorStore, vectors: Float32, weights: Float64, limit: int, where: PointFilter | None = None
 ) -> list[ScoredPoint]:
-    """The `limit` points of highest geometric mean of lifts, exactly, best first; equal scores in the order of ids.
+    """The `limit` points of highest geometric mean of lifts, exactly, best first, equal scores in the order of ids;
+    of equal scores at the cut, any.
 
     vectors: lift vectors, float32 (terms, dimensions); weights: float64 (terms,), not 0. Each term's best points (for a
     negative weight, its worst) are fetched to some depth and scored by all terms; once no point below that depth can do

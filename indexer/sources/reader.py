@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TypeVar
@@ -31,7 +31,8 @@ class Source:
     """The pictures that `manifest` lists, or without one every picture in `folder`.
 
     name: the first part of every image key, which goes on with the path below `root`. city: for all pictures, over
-    whatever the source says. folder_city: take the city from sub-folder names, where they look like a list of cities.
+    whatever the source says. nested: names and roots of sources below the root, whose pictures keep their keys.
+    folder_city: take the city from sub-folder names, where they look like a list of cities.
     """
 
     name: str
@@ -40,10 +41,11 @@ class Source:
     manifest: Path | None = None
     city: str | None = None
     folder_city: bool = True
+    nested: tuple[tuple[str, Path], ...] = ()
 
-    def keyed(self, name: str, root: Path) -> "Source":
-        """The same pictures with the keys that another name and root give them."""
-        return replace(self, name=name, root=root)
+    def keyed(self, name: str, root: Path, nested: Iterable[tuple[str, Path]] = ()) -> "Source":
+        """The same pictures with the keys that another name and root give them, or those of sources nested in it."""
+        return replace(self, name=name, root=root, nested=tuple(nested))
 
     def posts(self) -> Iterator[Post]:
         """The pictures, in the order of the manifest or of their paths, each once; files need not exist or be whole.
@@ -108,7 +110,9 @@ class Source:
 
     def _key(self, path: Path) -> str:
         # Links are not resolved: a link inside the root is a place inside the root.
-        return image_key(self.name, PurePath(os.path.relpath(path, self.root)))
+        owners = [(self.name, self.root), *(owner for owner in self.nested if path.is_relative_to(owner[1]))]
+        name, root = max(owners, key=lambda owner: len(owner[1].parts))
+        return image_key(name, PurePath(os.path.relpath(path, root)))
 
 
 def open_source(path: Path, *, city: str | None = None, folder_city: bool = True) -> Source:

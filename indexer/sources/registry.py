@@ -23,8 +23,8 @@ class SourceRegistry:
     def register(self, source: Source) -> Source:
         """The source under the name that the store knows its root by, after giving it one where it has none.
 
-        A folder below a known root belongs to that source, so that its pictures keep their keys; another folder of the
-        same name gets a number.
+        A folder below a known root belongs to that source, and a folder above one leaves it its pictures, so that they keep
+        their keys; another folder of the same name gets a number.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
         # Ingests into two collections of one store share the table.
@@ -35,14 +35,18 @@ class SourceRegistry:
     def _register(self, source: Source) -> Source:
         known = [(name, root) for name, root in self.roots.items() if source.folder.is_relative_to(root)]
         if known:
-            return source.keyed(*max(known, key=lambda item: len(item[1].parts)))
+            name, root = max(known, key=lambda item: len(item[1].parts))
+            return source.keyed(name, root, self._below(root))
         name, number = source.name, 1
         while name in self.roots:
             number += 1
             name = f"{source.name}-{number}"
         self.roots[name] = source.root
         write_file(self._file, json.dumps({name: str(root) for name, root in self.roots.items()}, indent=2) + "\n")
-        return source.keyed(name, source.root)
+        return source.keyed(name, source.root, self._below(source.root))
+
+    def _below(self, root: Path) -> list[tuple[str, Path]]:
+        return [(name, other) for name, other in self.roots.items() if other != root and other.is_relative_to(root)]
 
     def file_of(self, key: str) -> Path | None:
         """The file that an image key means, or None where its source is not known here."""

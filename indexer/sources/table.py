@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,9 +108,14 @@ def _captions(value: JsonValue) -> list[str]:
 
 
 def _storable(value: Any) -> Any:
-    """The value with half characters (lone surrogates, as cut-off JSON has them) replaced: no store holds them."""
+    """The value as stores can hold it: half characters (lone surrogates, as cut-off JSON has them) replaced, infinity and
+    huge numbers gone, numbers of more than 64 bits as text."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value) if abs(value) < 10**100 else None
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):

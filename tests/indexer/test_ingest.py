@@ -381,17 +381,30 @@ def test_a_manifests_missing_pictures_folders_and_odd_names_are_skipped(
     assert len(listed_in(store)) == len(names) - 1
 
 
-def test_captions_with_half_a_character_do_not_stop_a_run(
-    photos: Path, store: Path, ingest: Callable[..., IngestReport], paint: Paint
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ('"caption": "cut \\ud83d"', {}),
+        ('"caption": "cut x", "likes": NaN', {}),
+        ('"caption": "cut x", "likes": 1e999', {}),
+        ('"caption": "cut x", "deep": [{"likes": -1e999}]', {}),
+        (f'"caption": "cut x", "number": {10**400}', {}),
+        (f'"caption": "cut x", "number": {2**63 - 1}', {"number": 2**63 - 1}),
+    ],
+    ids=["half a character", "NaN", "too large", "too large inside", "too long", "large"],
+)
+def test_values_that_no_store_holds_do_not_stop_a_run(
+    photos: Path, store: Path, ingest: Callable[..., IngestReport], paint: Paint, written: str, kept: dict[str, Any]
 ) -> None:
     paint(photos / "a.jpg")
     paint(photos / "b.jpg")
-    rows = [{"image": "a.jpg", "caption": "cut \ud83d", "likes": float("nan")}, {"image": "b.jpg", "caption": "whole"}]
-    (photos / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (photos / "list.jsonl").write_text(f'{{"image": "a.jpg", {written}}}\n{{"image": "b.jpg", "caption": "whole"}}\n')
     assert ingest(photos / "list.jsonl").indexed == 2
-    captions = {image: payload["captions"] for image, payload in payloads_in(store).items()}
-    assert captions["photos/b.jpg"] == ["whole"]
-    assert captions["photos/a.jpg"][0].startswith("cut ")
+    payloads = payloads_in(store)
+    assert payloads["photos/b.jpg"]["captions"] == ["whole"]
+    assert payloads["photos/a.jpg"]["captions"][0].startswith("cut ")
+    assert kept.items() <= payloads["photos/a.jpg"].items()
+    assert counts(ingest(photos / "list.jsonl")) == (0, 0, 2, 0)
 
 
 def test_folder_names_that_are_not_utf8_do_not_stop_a_run(

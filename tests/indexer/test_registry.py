@@ -49,6 +49,15 @@ def test_a_manifest_and_its_folder_are_one_source(store: Path, tmp_path: Path) -
     assert len(SourceRegistry(store).roots) == 1
 
 
+def test_a_folder_above_a_known_root_leaves_it_its_pictures(store: Path, tmp_path: Path) -> None:
+    part = SourceRegistry(store).register(folder_with_picture(tmp_path / "photos" / "london"))
+    whole = SourceRegistry(store).register(folder_with_picture(tmp_path / "photos"))
+    assert keys(part) == ["london/1.jpg"]
+    assert keys(whole) == ["photos/1.jpg", "london/1.jpg"]
+    assert keys(SourceRegistry(store).register(open_source(tmp_path / "photos"))) == keys(whole)
+    assert SourceRegistry(store).file_of("london/1.jpg") == tmp_path / "photos" / "london" / "1.jpg"
+
+
 def test_a_folder_below_a_known_root_keeps_its_keys_captions_and_cities(store: Path, tmp_path: Path) -> None:
     for city in ("london", "paris"):
         folder_with_picture(tmp_path / "photos" / city)
