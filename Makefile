@@ -3,17 +3,18 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.topicidx-installed
+DEVELOP = $(VENV)/.topicidx-develop
 
 .PHONY: demo test check bench
 
 demo: $(INSTALLED)
 	$(BIN)/topicidx demo
 
-test: $(INSTALLED)
+test: $(DEVELOP)
 	$(BIN)/python -m pytest
 
 # Lint, format and strict types; types on the built wheel, because type checkers cannot follow the editable install.
-check: $(INSTALLED)
+check: $(DEVELOP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf build
@@ -22,11 +23,16 @@ check: $(INSTALLED)
 	$(BIN)/mypy build/wheel/topicidx
 	rm -rf build
 
-bench: $(INSTALLED)
+bench: $(DEVELOP)
 	$(BIN)/python benchmarks/networks.py
 	$(BIN)/python benchmarks/store.py
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): about 6 GB, most of it PyTorch; a minute or two"
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(DEVELOP): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@

@@ -14,7 +14,8 @@
     │   └── SpaceMismatchError         it is not the space the store was filled with
     ├── QueryError                 a query cannot be answered
     │   ├── QuerySyntaxError           it is empty, or not in the query language
-    │   └── UnknownWordError           none of its words is in the vocabulary
+    │   ├── UnknownWordError           none of its words is in the vocabulary
+    │   └── UnknownCityError           no picture is of a city it asks for
     └── StoreError                 a store cannot be read or written
         ├── StoreNotFoundError         there is none in that place
         ├── StoreBusyError             another process is writing to it
@@ -100,6 +101,10 @@ class QuerySyntaxError(QueryError):
 
 class UnknownWordError(QueryError):
     """None of the query's words is in the vocabulary."""
+
+
+class UnknownCityError(QueryError):
+    """No picture in the store is of a city that the query asks for."""
 
 
 class StoreError(TopicidxError):

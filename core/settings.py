@@ -188,6 +188,8 @@ def _explain(error: ValidationError, file: Path | None) -> str:
     for problem in error.errors():
         name = ".".join(map(str, problem["loc"]))
         message = problem["msg"][:1].lower() + problem["msg"][1:]
+        if problem["type"] == "extra_forbidden":
+            message = "there is no such setting"
         lines.append(f"{name}: {message} (given: {problem['input']!r})")
     places = f"; look at the flags, the TOPICIDX_ variables{f' and {file}' if file else ''}"
     return "wrong setting: " + "; ".join(lines) + places

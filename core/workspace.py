@@ -1,5 +1,6 @@
 """The `.topicidx` workspace: where a collection's topic space and store live."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +23,20 @@ class Workspace:
     def store(self) -> Path:
         return self.home / "store"
 
+    def discard_if_empty(self) -> None:
+        """Remove the folder again where nothing came of it, so that it does not capture the folders below."""
+        with contextlib.suppress(OSError):
+            self.home.rmdir()
+
     @classmethod
     def find(cls, home: Path | None = None, *, start: Path | None = None) -> "Workspace":
-        """The workspace at `home`, or else the nearest one at or above `start` (the working directory by default).
+        """The workspace at `home` or in it, or else the nearest one at or above `start`, the working directory by default.
 
         Raises WorkspaceNotFoundError where there is none.
         """
         if home is not None:
+            if (home / FOLDER_NAME).is_dir():
+                home = home / FOLDER_NAME
             if not home.is_dir():
                 raise WorkspaceNotFoundError(
                     f"there is no workspace at {home}; `topicidx train SOURCE --home {home}` makes one"
@@ -46,6 +54,8 @@ class Workspace:
     def find_or_create(cls, home: Path | None = None, *, start: Path | None = None) -> "Workspace":
         """As `find`, but makes a workspace at `home`, or in `start`, where there is none."""
         start = start or Path.cwd()
+        if home is not None and (home / FOLDER_NAME).is_dir():
+            home = home / FOLDER_NAME
         folder = home or _nearest(start) or start / FOLDER_NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)

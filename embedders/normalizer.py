@@ -21,6 +21,8 @@ STEMMERS = {
 }  # fmt: skip
 
 _APOSTROPHES = "'\u2018\u2019\u02bc\uff07\u0060"
+# Web addresses are no words, but would make topics of their own.
+_ADDRESSES = re.compile(r"(?:[a-z][a-z0-9+.-]*://|\bwww\.)\S+", re.IGNORECASE)
 # Variation selectors only choose how the character before them is drawn, but Unicode counts them as marks, which belong
 # to words. Acute accents are typed as apostrophes, but NFKC takes them for a space and a mark.
 _DROPPED = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef\u00b4\u1ffd]")
@@ -42,7 +44,8 @@ class CaptionNormalizer:
     1. `#` becomes a space. 2. Everything but letters and digits becomes a space, and apostrophes vanish (with
     `punctuation="remove"`, as published, both vanish: `sunrise,beach` becomes one word). 3. Lower case. 4. Stop words
     go. 5. The others are stemmed.
-    Before them compatibility forms are resolved (Unicode NFKC), so that letters from decorative alphabets count as letters.
+    Before them web addresses go, and compatibility forms are resolved (Unicode NFKC), so that letters from decorative
+    alphabets count as letters.
     Source: Gomez, "Learning Image Topics from Instagram" (2017), Text preprocessing.
     """
 
@@ -106,6 +109,7 @@ class CaptionNormalizer:
         return bool(self._forms(text)) and not self.tokens(text)
 
     def _forms(self, text: str) -> list[str]:
+        text = _ADDRESSES.sub(" ", text)
         if not text.isascii():
             text = unicodedata.normalize("NFKC", _DROPPED.sub("", text))
         # Lower case comes last: a final sigma depends on what stands beside it. A capital dotted I is an i.

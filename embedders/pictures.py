@@ -14,8 +14,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from topicidx.errors import ImageError
 
-#: Endings of the files a folder is searched for.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"})
+#: Endings of the files a folder is searched for; those that cannot be decoded are named among the skipped.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".heic", ".heif"}
+)
 
 #: Twice Pillow's own warning level; pictures beyond it are refused as decompression bombs.
 MAX_PIXELS = 178_956_970

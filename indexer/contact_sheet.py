@@ -46,9 +46,9 @@ def write_contact_sheet(path: Path, title: str, introduction: Sequence[str], she
 def _picture(hit: Hit, right: frozenset[str] | None) -> dict[str, object]:
     return {
         "rank": hit.rank,
-        "score": f"{hit.score:.2f}",
+        "score": f"{hit.score:.3g}",
         "name": hit.image,
-        "city": hit.payload.get("city_label") or "",
+        "city": hit.city or "",
         "caption": hit.captions[0] if hit.captions else "",
         "thumbnail": _thumbnail(hit.path) if hit.path else None,
         "mark": None if right is None else hit.image in right,

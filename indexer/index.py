@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.embedders.word_table import VectorName
-from topicidx.errors import QuerySyntaxError, SettingsError, SpaceMismatchError, UnknownWordError
+from topicidx.errors import QuerySyntaxError, SettingsError, SpaceMismatchError, UnknownCityError, UnknownWordError
 from topicidx.indexer.keys import city_key
 from topicidx.indexer.query_language import Term, parse_query
 from topicidx.indexer.scoring import ScoredPoint, rank_by_dot_product, rank_by_product
@@ -21,6 +21,8 @@ from topicidx.settings import Match
 
 #: How many known words are named for one that is not.
 SUGGESTIONS = 3
+#: How alike in spelling (0 to 100) they must be.
+CLOSE = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class Index:
         collection's average. match="mean": the published method, one dot product with the mean of the words' topic
         distributions. Words the captions never used are left out and named in the result. A query of negative words
         alone ranks the pictures that have the least of them.
-        Raises QuerySyntaxError for an empty query or one of stop words alone, UnknownWordError where no word is known.
+        Raises QuerySyntaxError for an empty query or one of stop words alone, UnknownWordError where no word is known,
+        UnknownCityError where no picture is of a city asked for.
         """
         ranked, unknown = self.rank(query, match=match, limit=limit, cities=cities)
         ranked = [point for point in ranked if min_score is None or point.score >= min_score]
@@ -122,7 +125,7 @@ class Index:
         if limit < 1:
             raise SettingsError(f"limit {limit}: at least 1 picture must be asked for")
         words, weights, unknown = self._resolve(parse_query(query))
-        where = PointFilter(tuple(dict.fromkeys(map(city_key, cities)))) if cities else None
+        where = self._in_cities(cities) if cities else None
         if match == "all" and self.space.scores == "lift":
             ranked = rank_by_product(self.store, self.space.words.vectors("lift", words), weights, limit, where)
         else:
@@ -160,11 +163,23 @@ class Index:
             )
         return list(weights), np.array(list(weights.values())), tuple(unknown.values())
 
+    def _in_cities(self, cities: Sequence[str]) -> PointFilter:
+        from rapidfuzz import process
+
+        wanted = tuple(dict.fromkeys(map(city_key, cities)))
+        for city in wanted:
+            if not self.store.count(PointFilter((city,))):
+                known = list(self.store.facet("city"))
+                near = [name for name, _, _ in process.extract(city, known, limit=SUGGESTIONS, score_cutoff=CLOSE)]
+                hint = f" (did you mean {' or '.join(near)}?)" if near else "; `topicidx info` lists its cities"
+                raise UnknownCityError(f"no picture in the store is of the city {city!r}{hint}")
+        return PointFilter(wanted)
+
     def _nearest(self, form: str) -> tuple[str, ...]:
         from rapidfuzz import process
 
         # Several forms may share a stem: the vocabulary's own word is shown once.
-        found = process.extract(form, self._forms.keys(), limit=4 * SUGGESTIONS, score_cutoff=60)
+        found = process.extract(form, self._forms.keys(), limit=4 * SUGGESTIONS, score_cutoff=CLOSE)
         return tuple(dict.fromkeys(self._forms[match] for match, _, _ in found))[:SUGGESTIONS]
 
     @cached_property
@@ -179,7 +194,7 @@ class Index:
         )
 
     def _hit(self, rank: int, point: ScoredPoint, payload: Payload) -> Hit:
-        image, city, captions = str(payload.get("image")), payload.get("city"), payload.get("captions")
+        image, city, captions = str(payload.get("image")), payload.get("city_label"), payload.get("captions")
         return Hit(
             rank=rank,
             score=point.score,

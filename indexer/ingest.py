@@ -17,7 +17,7 @@ from topicidx.embedders.pictures import open_picture, sha256_of
 from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
-from topicidx.indexer.keys import city_key, point_id
+from topicidx.indexer.keys import city_key, file_of, point_id
 from topicidx.indexer.sources import Source
 from topicidx.indexer.store import StoreWriter
 from topicidx.post import JsonValue, Post
@@ -63,6 +63,8 @@ class IngestReport:
     images_per_second: float = 0.0
     #: Pictures of the store that are not of this source, by source name.
     other_sources: dict[str, int] = field(default_factory=dict)
+    #: Pictures of this source that the store holds but whose files are gone.
+    vanished: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The report in JSON values."""
@@ -157,8 +159,11 @@ class _Ingest:
         for record in self.writer.known(KNOWN_FIELDS):
             payload = record.payload
             known[record.id] = (payload.get("size"), payload.get("mtime"), payload.get("post"))
-            name = str(payload.get("image")).partition("/")[0]
-            if name != self.source.name:
+            key = str(payload.get("image"))
+            name = key.partition("/")[0]
+            if name == self.source.name:
+                self.report.vanished += not file_of(key, self.source.root).exists()
+            else:
                 self.report.other_sources[name] = self.report.other_sources.get(name, 0) + 1
         return known
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: With fewer captioned pictures than this, people are told to expect little.
+FEW_PICTURES = 500
+
 
 @dataclass
 class TrainReport:
@@ -72,6 +75,11 @@ def train(
         raise TrainingError(
             f"no picture of {source.manifest or source.folder} has a caption; captions come from captions.csv "
             "(columns image,caption), metadata.csv, or NAME.txt beside NAME.jpg"
+        )
+    if len(posts) < FEW_PICTURES:
+        logger.warning(
+            "only %d pictures have captions: what is learned from so few will be poor; some thousands are wanted",
+            len(posts),
         )
     if only != "text":
         _check_weights(training or TrainingSettings())

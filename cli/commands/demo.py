@@ -1,6 +1,8 @@
 """`topicidx demo`: the whole product on rendered pictures."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -51,9 +53,18 @@ def demo(
             mark = "yes" if hit.image in answer.right else "no"
             table.add_row(str(hit.rank), f"{hit.score:.2f}", printable(hit.image), mark)
         results().print(table)
-    home = shlex.quote(str(folder / ".topicidx"))
+    program = _program()
+    home = shlex.quote(str(folder))
     print(f"\nLook at them: {report.sheet.absolute()}")
-    print(f'Search on:    topicidx query --home {home} "snow mountain"')
-    print("Your own:     topicidx train PHOTOS   (a folder with captions.csv: image,caption[,city])")
-    print("              topicidx ingest PHOTOS")
-    print('              topicidx query "two words"')
+    print(f'Search on:    {program} query --home {home} "snow mountain"')
+    print(f"Your own:     {program} train PHOTOS   (a folder with captions.csv: image,caption[,city])")
+    print(f"              {program} ingest PHOTOS")
+    print(f'              {program} query "two words"')
+
+
+def _program() -> str:
+    """How this program is called from here."""
+    called = Path(sys.argv[0])
+    if called.name != "topicidx":
+        return f"{shlex.quote(sys.executable)} -m topicidx"
+    return "topicidx" if shutil.which("topicidx") else shlex.quote(str(called))

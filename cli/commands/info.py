@@ -31,6 +31,8 @@ def info(
         for name, value in found[part].items():
             if isinstance(value, dict):
                 value = ", ".join(f"{key} {count}" for key, count in value.items()) or "none"
+            if name in {"vector_space", "query_side"} and value:
+                value = value[:12]
             print(f"  {name.replace('_', ' ')}: {value}")
     if "error" not in found["space"] and "error" not in found["store"] and not found["match"]:
         print("the store was filled with another topic space: ingest the pictures again")

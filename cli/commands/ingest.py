@@ -73,6 +73,11 @@ def ingest(
         status(f"skipped {skipped.path!r}: {skipped.reason}")
     if len(report.skipped) > _LISTED:
         status(f"... and {len(report.skipped) - _LISTED} more; all are listed in {skipped_file}")
+    if report.vanished:
+        status(
+            f"{report.vanished} pictures in the store are no longer where they were, and are still found; to leave them out, "
+            f"remove {folder} and ingest all your sources again"
+        )
     if as_json:
         print(json.dumps(report.to_json()))
         return

@@ -48,14 +48,15 @@ def query(
 ) -> None:
     """Find pictures by words.
 
-    Scores say how many times likelier than average a caption of the picture would hold the words; 1 is average.
+    Pictures are ranked by their pixels alone. Scores say how many times likelier than average, among the captions that were
+    learned from, a caption of the picture would hold the words.
     """
     words = text or []
     wrong = next((word for word in words if word.startswith("--")), None)
     if wrong is not None:
         raise SettingsError(f"there is no option {wrong}; `topicidx query --help` lists them")
-    if batch is not None and words:
-        raise SettingsError("give words or --batch FILE, not both")
+    if batch is not None and (words or output != "table"):
+        raise SettingsError("--batch FILE goes without words, and without --format: it prints JSON lines")
     settings = Settings.load(home=home, space=space, store=store, collection=collection, match=match, limit=limit)
     workspace = existing_workspace(settings)
     topic_space = TopicSpace.load(space_folder(settings, workspace))
@@ -113,9 +114,8 @@ def _print(result: SearchResult, output: Format) -> None:
         table.add_column("city")
         table.add_column("caption", overflow="ellipsis", no_wrap=True)
         for hit in result.hits:
-            city = str(hit.payload.get("city_label") or "")
-            cells = (hit.image, city, hit.captions[0] if hit.captions else "")
-            table.add_row(str(hit.rank), f"{hit.score:.2f}", *map(printable, cells))
+            cells = (hit.image, hit.city or "", hit.captions[0] if hit.captions else "")
+            table.add_row(str(hit.rank), f"{hit.score:.3g}", *map(printable, cells))
         results().print(table)
     else:
-        status("no picture fits; try a lower --min-score, other words, or another --city")
+        status("no picture fits; try a lower --min-score or other words")

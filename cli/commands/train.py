@@ -61,21 +61,29 @@ def train(
 
     opened = open_source(source)
     workspace = Workspace.find_or_create(settings.home)
+    if settings.home is None and workspace.home.parent != Path.cwd():
+        status(f"using the workspace {workspace.home}")
     folder = space_folder(settings, workspace)
     status(f"reading captions from {opened.manifest or opened.folder}")
-    with progress_bar() as show:
-        report = train_space(
-            opened,
-            folder,
-            lda=settings.lda,
-            training=settings.training,
-            only=only,
-            seed=settings.seed,
-            cache_folder=workspace.home,
-            on_step=status,
-            on_pass=show_passes(show),
-            progress=None if only == "text" else training_progress(show),
-        )
+    try:
+        with progress_bar() as show:
+            report = train_space(
+                opened,
+                folder,
+                lda=settings.lda,
+                training=settings.training,
+                only=only,
+                seed=settings.seed,
+                cache_folder=workspace.home,
+                on_step=status,
+                on_pass=show_passes(show),
+                progress=None if only == "text" else training_progress(show),
+            )
+    except KeyboardInterrupt:
+        status("stopped; nothing of this training is kept, and what was there before is as it was")
+        raise
+    finally:
+        workspace.discard_if_empty()
     if report.unreadable:
         status(f"left out {len(report.unreadable)} pictures that could not be read:")
         for key, reason in report.unreadable.items():

@@ -129,6 +129,11 @@ def publish_generation(finished: Generation, points: int) -> None:
 
 def damaged(collection: Path, path: Path, reason: object) -> StoreDamagedError:
     """The error for a collection that cannot be opened, with what to do."""
+    if any(sign in str(reason) for sign in ("Permission denied", "Read-only file system")):
+        return StoreDamagedError(
+            f"the store {collection.parent} must be writable, for queries too ({path}: {reason}); "
+            "copy it to a folder of your own, or ask for permission"
+        )
     return StoreDamagedError(
         f"the collection {collection} cannot be opened ({path}: {reason}); is the folder writable? "
         "If it is damaged, restore it from a copy, or remove that folder and ingest again"

@@ -1,5 +1,6 @@
 """Source: a folder or manifest read as Posts."""
 
+import logging
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ from topicidx.indexer.sources.table import Entry, read_manifest
 from topicidx.post import Post
 
 K = TypeVar("K")
+
+logger = logging.getLogger(__name__)
 
 #: A folder's own captions: ours, and Hugging Face's.
 FOLDER_MANIFESTS = ("captions.csv", "metadata.csv")
@@ -97,10 +100,20 @@ class Source:
             if manifest.is_file():
                 lookup = _Lookup(manifest.parent, pictures)
                 gathered: dict[Path, tuple[Path, Entry]] = {}
+                missing: list[str] = []
                 for written, entry in read_manifest(manifest).items():
                     path = lookup.find(written)
                     if path is not None:
                         _gather(gathered, path, path, entry)
+                    else:
+                        missing.append(written)
+                if missing and self.folder == manifest.parent:
+                    logger.warning(
+                        "%s names %d pictures that are not in the folder, such as %r",
+                        manifest,
+                        len(missing),
+                        missing[0],
+                    )
                 return dict(gathered.values())
         return {}
 
@@ -167,6 +180,7 @@ def _pictures(root: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         if Path(error.filename) == root:
             raise SourceError(f"cannot read the folder {root}: {error.strerror}") from error
+        logger.warning("passed over the folder %s: %s", error.filename, error.strerror)
 
     for folder, folders, files in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

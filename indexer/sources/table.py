@@ -76,7 +76,9 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
                     yield line, {_column(name): value for name, value in row.items()}
     else:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="")
+            header = file.readline()
+            file.seek(0)
+            reader = csv.DictReader(file, restkey="", delimiter=_delimiter(header))
             reader.fieldnames = [_column(name) for name in reader.fieldnames or ()]
             for row in reader:
                 if row.pop("", None) is not None and "" not in (reader.fieldnames or ()):
@@ -94,6 +96,11 @@ def _columns(path: Path, row: Mapping[str, JsonValue]) -> tuple[str, str | None]
             f"it has {', '.join(map(repr, row)) or 'none'}"
         )
     return image, next((name for name in CAPTION_COLUMNS if name in row), None)
+
+
+def _delimiter(header: str) -> str:
+    """A comma, or the semicolon or tab that some spreadsheets write instead."""
+    return next((sign for sign in ";\t" if sign in header and "," not in header), ",")
 
 
 def _column(name: str) -> str:

@@ -171,3 +171,15 @@ def test_an_ingest_without_a_space_names_the_next_step(topicidx: Run, photos: Pa
     done = topicidx("ingest", photos, cwd=tmp_path)
     assert done.returncode == 1
     assert "topicidx train" in done.stderr
+
+
+def test_pictures_that_are_gone_are_mentioned(home: Path, photos: Path, topicidx: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for number, picture in enumerate(sorted((photos / "photos").rglob("*.jpg"))[:3]):
+        shutil.copy(picture, folder / f"{number}.jpg")
+    assert _report(topicidx("ingest", folder, "--json", cwd=home))["vanished"] == 0
+    (folder / "1.jpg").unlink()
+    again = topicidx("ingest", folder, "--json", cwd=home)
+    assert (_report(again)["vanished"], _report(again)["points"]) == (1, 3)
+    assert "1 pictures in the store are no longer where they were" in again.stderr

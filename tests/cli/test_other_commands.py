@@ -105,3 +105,14 @@ def test_training_mistakes_are_explained(
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert re.search(says, done.stderr)
     assert "Traceback" not in done.stderr
+
+
+def test_a_training_that_fails_leaves_no_empty_workspace_behind(topicidx: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert topicidx("train", "empty", "--init", "random", cwd=tmp_path).returncode == 1
+    assert not (tmp_path / ".topicidx").exists()
+
+
+def test_the_folder_of_a_workspace_will_do_for_home(workspace: Path, topicidx: Run, tmp_path: Path) -> None:
+    done = topicidx("info", "--home", workspace, "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["store"]["pictures"] == 160

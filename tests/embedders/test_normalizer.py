@@ -194,3 +194,9 @@ def test_an_unknown_language_is_named_with_those_that_are_known(language: str) -
     with pytest.raises(SettingsError, match=r"\ben\b.*\bfr\b") as caught:
         CaptionNormalizer.for_language(language)
     assert repr(language) in str(caught.value)
+
+
+def test_web_addresses_are_no_words(english: CaptionNormalizer) -> None:
+    assert english.stems("sunrise https://pics.example/3a45?x=1 www.example.org/beach beach") == english.stems(
+        "sunrise beach"
+    )

@@ -46,7 +46,7 @@ def hit(
     path: Path | None, *, rank: int = 1, name: str = "photos/a.jpg", caption: str | None = None, city: str = ""
 ) -> Hit:
     captions = () if caption is None else (caption, "a second caption")
-    return Hit(rank, 2.345, "an-id", name, city.casefold() or None, captions, path, {"city_label": city or None})
+    return Hit(rank, 2.345, "an-id", name, city or None, captions, path, {"city_label": city or None})
 
 
 def write(path: Path, *sheets: Sheet, title: str = "Title", introduction: tuple[str, ...] = ("a line",)) -> Page:

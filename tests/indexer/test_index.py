@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.topic_space import TopicSpace
-from topicidx.errors import QueryError, QuerySyntaxError, SpaceMismatchError, UnknownWordError
+from topicidx.errors import QueryError, QuerySyntaxError, SpaceMismatchError, UnknownCityError, UnknownWordError
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.index import Index
 from topicidx.indexer.keys import city_key, point_id
@@ -45,7 +45,7 @@ def store(
     payloads: list[dict[str, Any]] = [
         {
             "image": f"photos/{row:03}.jpg",
-            "city": city_key(LABELS[row % 3]),
+            "city": LABELS[row % 3],
             "city_label": LABELS[row % 3],
             "captions": [caption] if row % 10 else [],
         }
@@ -199,9 +199,11 @@ def test_cities_are_filtered_whatever_their_spelling(index: Index, match: Match)
     for cities in (["LONDON"], ["  new   york", "NEW YORK"], ["Sa\u0303o paulo", "london"]):
         hits = index.search("beach", cities=cities, limit=1_000, match=match).hits
         keys = {city_key(city) for city in cities}
-        assert {hit.city for hit in hits} == keys
+        assert {city_key(hit.city or "") for hit in hits} == keys
+        assert {hit.city for hit in hits} <= set(LABELS)
         assert len(hits) == sum(city_key(LABELS[row % 3]) in keys for row in range(250))
-    assert index.search("beach", cities=["atlantis"], match=match).hits == ()
+    with pytest.raises(UnknownCityError, match=r"no picture in the store is of the city 'lundon'.*did you mean london"):
+        index.search("beach", cities=["london", "lundon"], match=match)
     assert (
         index.search("beach", cities=[], limit=3, match=match).hits == index.search("beach", limit=3, match=match).hits
     )
@@ -236,7 +238,7 @@ def test_a_result_in_json_has_the_promised_shape(index: Index, photos: Path, cap
             "rank": result["rank"],
             "score": result["score"],
             "image": f"photos/{row:03}.jpg",
-            "city": city_key(LABELS[row % 3]),
+            "city": LABELS[row % 3],
             "caption": captions[row] if row % 10 else None,
             "id": str(point_id(f"photos/{row:03}.jpg")),
             "path": str(photos / f"{row:03}.jpg"),

@@ -331,7 +331,7 @@ def test_a_folder_without_pictures_says_what_was_looked_for(make: Make, files: d
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("captions.csv", "photo;caption\na.jpg;x\n", r"no column for the picture: one of image, .*it has 'photo;caption'"),
+        ("captions.csv", "photo;caption\na.jpg;x\n", r"no column for the picture: one of image, .*it has 'photo', 'caption'"),
         ("captions.csv", "image,caption\na.jpg,x\n,y\n", r"line 3: the column 'image' is empty"),
         ("captions.csv", "image,caption\n  ,y\n", r"line 2: the column 'image' is empty"),
         ("captions.csv", "image,caption\na.jpg,one, two\n", r"line 2: more values than columns.*quotes"),
@@ -373,3 +373,20 @@ def test_a_picture_that_is_no_text_is_not_called_empty(make: Make) -> None:
 def test_a_folder_with_a_broken_table_is_an_error_and_not_a_folder_without_captions(make: Make) -> None:
     with pytest.raises(SourceError, match=r"captions\.csv has no column for the picture"):
         posts_of(make("a.jpg", files={"captions.csv": "name,caption\na.jpg,x\n"}))
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_tables_of_spreadsheets_that_write_no_commas_are_read(tmp_path: Path, sign: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "captions.csv").write_text(f"image{sign}caption\na.jpg{sign}one, two\n")
+    (post,) = open_source(tmp_path).posts()
+    assert post.captions == ("one, two",)
+
+
+def test_captions_of_pictures_that_are_not_there_are_mentioned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "captions.csv").write_text("image,caption\na.jpg,here\nb.jpg,gone\nc.jpg,gone\n")
+    assert len(list(open_source(tmp_path).posts())) == 1
+    assert "names 2 pictures that are not in the folder, such as 'b.jpg'" in caplog.text
