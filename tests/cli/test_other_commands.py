@@ -1,6 +1,7 @@
 """`topicidx train`, `topics`, `info` and the program itself."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_a_space_with_an_image_model_is_not_thrown_away_for_one_without(
     [
         (("nowhere",), 1, "there is nothing at"),
         (("uncaptioned",), 1, "has a caption"),
-        (("few.csv",), 1, "too few|no word is left"),
+        (("few.csv", "--init", "random"), 1, "too few|no word is left"),
         (("few.csv", "--arch", "vgg"), 2, "--arch"),
         (("few.csv", "--topics", "1"), 2, "num_topics"),
         (("captions.csv", "--arch", "bvlc"), 2, "--init FILE"),
@@ -90,8 +91,6 @@ def test_a_space_with_an_image_model_is_not_thrown_away_for_one_without(
 def test_training_mistakes_are_explained(
     photos: Path, topicidx: Run, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
-    import re
-
     (tmp_path / "uncaptioned").mkdir()
     picture = next((photos / "photos").rglob("*.jpg"))
     (tmp_path / "uncaptioned" / "a.jpg").write_bytes(picture.read_bytes())

@@ -1,6 +1,5 @@
 """GoogLeNetImageEncoder: topic distributions that do not depend on the batch, the number format or a stay on disk."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,18 +17,11 @@ from topicidx.embedders.protocols import ImageEncoder
 from topicidx.embedders.topic_network import TopicNetwork, topic_distribution
 from topicidx.errors import SpaceDamagedError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Float32 = NDArray[np.float32]
 TOPICS = 6
 WHOLE = ViewSettings("whole", 73, 64)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small batches: more threads would only wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def lively_network(arch: str) -> TopicNetwork:

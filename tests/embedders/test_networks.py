@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -24,17 +24,10 @@ from topicidx.embedders.networks.googlenet import fold_batch_norm
 from topicidx.embedders.pictures import whole_view
 from topicidx.errors import SettingsError, TrainingError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Parts = tuple[nn.Sequential, nn.Sequential]
 BOTH = pytest.mark.parametrize("name", ["googlenet", "bvlc"])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small batches: more threads would only wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """TopicNetwork: what is frozen stays as it was, and topic distributions are distributions whatever the logits."""
 
-from collections.abc import Iterator
 from typing import get_args
 
 import pytest
@@ -15,21 +14,14 @@ from torch import Tensor, nn
 from topicidx.embedders.networks.architectures import ARCHITECTURES
 from topicidx.embedders.topic_network import Layers, TopicNetwork, topic_distribution
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 #: Which parts learn under each name.
 LEARNING: dict[Layers, set[str]] = {
     "all": {"trunk", "tail", "head"},
     "tail": {"tail", "head"},
     "head": {"head"},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny pictures: more threads would only wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

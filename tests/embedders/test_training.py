@@ -3,7 +3,7 @@
 import gc
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,18 +36,11 @@ from topicidx.embedders.training_plot import plot_training
 from topicidx.errors import SettingsError, TrainingError
 from topicidx.settings import TrainingSettings
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 #: Everything learns, from nothing.
 RANDOM = TrainingSettings(init="random", crop=32, epochs=6, patience=6, batch_size=10, learning_rate=3e-3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny pictures: more threads would only wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def coloured(colour: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
