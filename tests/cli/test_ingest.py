@@ -52,17 +52,18 @@ def test_hostile_files_are_named_with_their_reasons_and_good_ones_indexed(
     (folder / "text.jpg").write_text("not a picture at all")
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "bomb.png").write_bytes(_png_bomb(30_000))
+    (folder / "phone.HEIC").write_bytes(b"\0\0\0\x24ftypheic" + bytes(24))
 
     first = topicidx("ingest", folder, "--json", cwd=home)
     report = _report(first)
     reasons = {entry["image"].partition("/")[2]: entry["reason"] for entry in report["skipped"]}
     assert (report["indexed"], report["points"]) == (4, 4)
-    assert set(reasons) == {"truncated.jpg", "text.jpg", "empty.jpg", "bomb.png"}
+    assert set(reasons) == {"truncated.jpg", "text.jpg", "empty.jpg", "bomb.png", "phone.HEIC"}
     assert "truncated" in reasons["truncated.jpg"]
     assert "not a picture" in reasons["text.jpg"]
     assert "empty" in reasons["empty.jpg"]
     assert "pixels" in reasons["bomb.png"]
-    assert first.stderr.count("skipped") == 4
+    assert first.stderr.count("skipped") == 5
     assert "Traceback" not in first.stderr
 
     listed = (home / ".topicidx" / "store" / "photos" / "skipped.jsonl").read_text(encoding="utf-8").splitlines()
@@ -70,7 +71,7 @@ def test_hostile_files_are_named_with_their_reasons_and_good_ones_indexed(
 
     second = _report(topicidx("ingest", folder, "--json", cwd=home))
     assert (second["decoded"], second["indexed"], second["unchanged"], second["points"]) == (0, 0, 4, 4)
-    assert len(second["skipped"]) == 4
+    assert len(second["skipped"]) == 5
 
     found = json.loads(topicidx("query", "beach", "--format", "json", "--limit", 9, cwd=home).stdout)
     assert sorted(Path(hit["path"]).name for hit in found["results"]) == sorted(names)

@@ -85,7 +85,8 @@ def png(width: int, height: int) -> bytes:
 
 
 def test_every_ending_belongs_to_a_format_that_pillow_knows() -> None:
-    assert set(FORMAT_OF) == SUFFIXES
+    # Phones write HEIC, which Pillow cannot read: such files are looked at all the same, so that they are named.
+    assert set(FORMAT_OF) == SUFFIXES - {".heic", ".heif"}
 
 
 @pytest.mark.parametrize("suffix", WRITABLE)

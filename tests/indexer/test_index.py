@@ -45,7 +45,7 @@ def store(
     payloads: list[dict[str, Any]] = [
         {
             "image": f"photos/{row:03}.jpg",
-            "city": LABELS[row % 3],
+            "city": city_key(LABELS[row % 3]),
             "city_label": LABELS[row % 3],
             "captions": [caption] if row % 10 else [],
         }
