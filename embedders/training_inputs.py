@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from topicidx.embedders.googlenet_encoder import ViewSettings
 from topicidx.embedders.networks.architectures import Architecture
-from topicidx.embedders.pictures import center_view, open_picture, random_view, whole_view
+from topicidx.embedders.pictures import open_picture, random_view
 from topicidx.embedders.precision import CPU_CHUNK, mixed_precision
 from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.topic_network import TopicNetwork
@@ -86,7 +87,7 @@ class ViewReader:
     def _decode(self, place: int, views: Sequence[View], epoch: int) -> NDArray[np.uint8]:
         plan = self.plan
         image = open_picture(self.paths[place], at_least=plan.resize).image
-        indexed = whole_view(image, plan.crop) if plan.view == "whole" else center_view(image, plan.resize, plan.crop)
+        indexed = ViewSettings(plan.view, plan.resize, plan.crop).pixels(image)
         rng = np.random.default_rng((self.seed, place, epoch))
         made = {"indexed": lambda: indexed, "mirrored": lambda: indexed[:, ::-1],
                 "random": lambda: random_view(image, plan.resize, plan.crop, rng)}  # fmt: skip

@@ -126,6 +126,7 @@ class _Ingest:
         self.skipped_file = skipped_file
         self.on_picture = on_picture
         self.report = IngestReport()
+        self.not_seen: dict[UUID, str] = {}
         self.known = self._read_known()
         self.broken = _read_skipped(skipped_file)
         self.since_checkpoint = 0
@@ -147,6 +148,7 @@ class _Ingest:
                 batch = []
         if batch:
             self._write(batch)
+        self.report.vanished = sum(not file_of(key, self.source.root).exists() for key in self.not_seen.values())
         self.report.points = self.writer.publish()
         others = [entry for entry in self.broken.values() if entry.image.partition("/")[0] != self.source.name]
         _write_skipped(self.skipped_file, others + self.report.skipped)
@@ -162,7 +164,7 @@ class _Ingest:
             key = str(payload.get("image"))
             name = key.partition("/")[0]
             if name == self.source.name:
-                self.report.vanished += not file_of(key, self.source.root).exists()
+                self.not_seen[record.id] = key
             else:
                 self.report.other_sources[name] = self.report.other_sources.get(name, 0) + 1
         return known
@@ -177,6 +179,7 @@ class _Ingest:
                 self._done(Skipped(post.image, _printable(post.path), reason))
                 continue
             file = _File(post, point_id(post.image), status.st_size, status.st_mtime_ns, _digest(post))
+            self.not_seen.pop(file.id, None)
             size, mtime, digest = self.known.get(file.id, (None, None, None))
             broken = self.broken.get(post.image)
             if (size, mtime) == (file.size, file.mtime):

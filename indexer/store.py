@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -98,13 +97,6 @@ class StoreWriter(Protocol):
 
     def publish(self) -> int:
         """Make everything written visible to readers, and give the number of points there are."""
-
-
-class WritableStore(Protocol):
-    """A place that an ingest can write to."""
-
-    def writer(self, vector_space: str, dimensions: int) -> AbstractContextManager[StoreWriter]:
-        """Begin to write. Raises StoreBusyError while another process does."""
 
 
 def validate_points(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload], dimensions: int) -> None:
