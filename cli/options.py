@@ -29,26 +29,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of all randomness. Default: 0.", show_default=False)]
 
 
-def space_folder(settings: Settings, workspace: Workspace | None) -> Path:
+def space_folder(settings: Settings) -> Path:
     """Where the topic space is: as set, or in the workspace."""
-    return settings.space or _required(workspace).space
+    return settings.space or Workspace.find(settings.home).space
 
 
-def store_folder(settings: Settings, workspace: Workspace | None) -> Path:
+def store_folder(settings: Settings) -> Path:
     """Where the embedded store is: as set, or in the workspace. Raises SettingsError for a URL."""
     if settings.store is None:
-        return _required(workspace).store
+        return Workspace.find(settings.home).store
     if "://" in settings.store:
         raise SettingsError(f"--store {settings.store}: served stores are not supported yet; name a folder")
     return Path(settings.store)
-
-
-def existing_workspace(settings: Settings) -> Workspace | None:
-    """The workspace, or None where space and store are named elsewhere and none is needed."""
-    if settings.home is None and settings.space is not None and settings.store is not None:
-        return None
-    return Workspace.find(settings.home)
-
-
-def _required(workspace: Workspace | None) -> Workspace:
-    return workspace or Workspace.find()

@@ -35,8 +35,7 @@ class Workspace:
         Raises WorkspaceNotFoundError where there is none.
         """
         if home is not None:
-            if (home / FOLDER_NAME).is_dir():
-                home = home / FOLDER_NAME
+            home = _inner(home)
             if not home.is_dir():
                 raise WorkspaceNotFoundError(
                     f"there is no workspace at {home}; `topicidx train SOURCE --home {home}` makes one"
@@ -54,9 +53,7 @@ class Workspace:
     def find_or_create(cls, home: Path | None = None, *, start: Path | None = None) -> "Workspace":
         """As `find`, but makes a workspace at `home`, or in `start`, where there is none."""
         start = start or Path.cwd()
-        if home is not None and (home / FOLDER_NAME).is_dir():
-            home = home / FOLDER_NAME
-        folder = home or _nearest(start) or start / FOLDER_NAME
+        folder = (home and _inner(home)) or _nearest(start) or start / FOLDER_NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -64,6 +61,10 @@ class Workspace:
                 f"cannot make the workspace {folder}: {error.strerror}; choose another place with --home"
             ) from error
         return cls(folder)
+
+
+def _inner(home: Path) -> Path:
+    return home / FOLDER_NAME if (home / FOLDER_NAME).is_dir() else home
 
 
 def _nearest(start: Path) -> Path | None:

@@ -19,8 +19,8 @@ def info(
     workspace = Workspace.find(settings.home) if settings.space is None or settings.store is None else None
     found: dict[str, Any] = {
         "home": str(workspace.home) if workspace else None,
-        "space": _or_error(lambda: describe_space(space_folder(settings, workspace))),
-        "store": _or_error(lambda: describe_store(store_folder(settings, workspace), settings.collection)),
+        "space": _or_error(lambda: describe_space(space_folder(settings))),
+        "store": _or_error(lambda: describe_store(store_folder(settings), settings.collection)),
     }
     found["match"] = found["space"].get("vector_space") == found["store"].get("vector_space", "none")
     if as_json:

@@ -9,7 +9,6 @@ import typer
 from topicidx.cli.console import progress_bar, status
 from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_folder
 from topicidx.settings import Settings
-from topicidx.workspace import Workspace
 
 #: Skipped pictures that are listed on the screen; the file has them all.
 _LISTED = 20
@@ -39,9 +38,8 @@ def ingest(
 
     settings = Settings.load(home=home, space=space, store=store, collection=collection)
     opened = open_source(source, city=city, folder_city=folder_city)
-    workspace = Workspace.find(settings.home) if settings.space is None else None
-    topic_space = TopicSpace.load(space_folder(settings, workspace))
-    folder = store_folder(settings, workspace)
+    topic_space = TopicSpace.load(space_folder(settings))
+    folder = store_folder(settings)
     vector_space, dimensions = topic_space.vector_space, topic_space.dimensions
     skipped_file = folder / settings.collection / "skipped.jsonl"
     with progress_bar() as show, EmbeddedStore.writer(folder, settings.collection, vector_space, dimensions) as writer:

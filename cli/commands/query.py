@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from topicidx.cli.console import printable, results, status
-from topicidx.cli.options import Collection, Home, Space, Store, existing_workspace, space_folder, store_folder
+from topicidx.cli.options import Collection, Home, Space, Store, space_folder, store_folder
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import QueryError, SettingsError
 from topicidx.indexer.embedded import EmbeddedStore
@@ -58,9 +58,8 @@ def query(
     if batch is not None and (words or output != "table"):
         raise SettingsError("--batch FILE goes without words, and without --format: it prints JSON lines")
     settings = Settings.load(home=home, space=space, store=store, collection=collection, match=match, limit=limit)
-    workspace = existing_workspace(settings)
-    topic_space = TopicSpace.load(space_folder(settings, workspace))
-    folder = store_folder(settings, workspace)
+    topic_space = TopicSpace.load(space_folder(settings))
+    folder = store_folder(settings)
     with EmbeddedStore.open(folder, settings.collection) as opened:
         index = Index(topic_space, opened, SourceRegistry(folder))
         options: dict[str, Any] = {

@@ -10,7 +10,6 @@ from topicidx.cli.console import printable, results
 from topicidx.cli.options import Home, Json, Space, space_folder
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.settings import Settings
-from topicidx.workspace import Workspace
 
 
 def topics(
@@ -24,7 +23,7 @@ def topics(
     from topicidx.indexer.topics import describe_topics
 
     settings = Settings.load(home=home, space=space)
-    folder = space_folder(settings, Workspace.find(settings.home) if settings.space is None else None)
+    folder = space_folder(settings)
     described = describe_topics(TopicSpace.load(folder), words=words)[:limit]
     if as_json:
         print(json.dumps([topic.to_json() for topic in described], ensure_ascii=False))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from topicidx.cli.console import Show, progress_bar, status
-from topicidx.cli.options import Home, Json, Seed, Space, space_folder
+from topicidx.cli.options import Home, Json, Seed, Space
 from topicidx.settings import Arch, Settings
 from topicidx.workspace import Workspace
 
@@ -63,7 +63,7 @@ def train(
     workspace = Workspace.find_or_create(settings.home)
     if settings.home is None and workspace.home.parent != Path.cwd():
         status(f"using the workspace {workspace.home}")
-    folder = space_folder(settings, workspace)
+    folder = settings.space or workspace.space
     status(f"reading captions from {opened.manifest or opened.folder}")
     try:
         with progress_bar() as show:

@@ -184,3 +184,13 @@ def test_pictures_that_are_gone_are_mentioned(home: Path, photos: Path, topicidx
     again = topicidx("ingest", folder, "--json", cwd=home)
     assert (_report(again)["vanished"], _report(again)["points"]) == (1, 3)
     assert "1 pictures in the store are no longer where they were" in again.stderr
+
+
+def test_a_space_that_is_named_leaves_the_store_in_the_home_that_is_named(
+    home: Path, photos: Path, topicidx: Run, tmp_path: Path
+) -> None:
+    space = home / ".topicidx" / "space"
+    (tmp_path / "elsewhere").mkdir()
+    london = photos / "photos" / "london"
+    _report(topicidx("ingest", london, "--space", space, "--home", home, "--json", cwd=tmp_path / "elsewhere"))
+    assert (home / ".topicidx" / "store" / "photos" / "current.json").is_file()
