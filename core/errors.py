@@ -15,12 +15,16 @@
     ├── QueryError                 a query cannot be answered
     │   ├── QuerySyntaxError           it is empty, or not in the query language
     │   ├── UnknownWordError           none of its words is in the vocabulary
-    │   └── UnknownCityError           no picture is of a city it asks for
+    │   ├── UnknownCityError           no picture is of a city it asks for
+    │   └── FilterSyntaxError          a condition is not in the language of conditions
     └── StoreError                 a store cannot be read or written
         ├── StoreNotFoundError         there is none in that place
         ├── StoreBusyError             another process is writing to it
         ├── StoreDamagedError          it cannot be opened
         ├── StoreFullError             no disk space is left for it
+        ├── StoreUnreachableError      the server does not answer, or refuses the key
+        ├── StoreVersionError          the server is too old for this topicidx, or too new
+        ├── TransferError              points did not arrive as they were sent, or a backup is damaged
         └── InvalidPointError          a vector or payload that a store must never hold
 
 Every message says what happened, to which file or point, and what to do next. `exit_code` is what the command line ends
@@ -107,6 +111,12 @@ class UnknownCityError(QueryError):
     """No picture in the store is of a city that the query asks for."""
 
 
+class FilterSyntaxError(QueryError):
+    """A condition on the payload is not in the language of conditions."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class StoreError(TopicidxError):
     """A store cannot be read or written."""
 
@@ -125,6 +135,18 @@ class StoreDamagedError(StoreError):
 
 class StoreFullError(StoreError):
     """No disk space is left for the store."""
+
+
+class StoreUnreachableError(StoreError):
+    """The server does not answer, or refuses the API key."""
+
+
+class StoreVersionError(StoreError):
+    """The server's version does not go with that of the client library."""
+
+
+class TransferError(StoreError):
+    """Points did not arrive as they were sent, or a backup is damaged."""
 
 
 class InvalidPointError(StoreError):

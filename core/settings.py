@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -92,6 +92,44 @@ class IngestSettings(BaseModel):
     max_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 178_956_970
 
 
+class ServerSettings(BaseModel):
+    """How a served Qdrant is spoken to, and how its collections are made.
+
+    The API key is read from the variable TOPICIDX_API_KEY or the file `api_key_file`, and kept nowhere else. What shapes a
+    collection (from shard_number on) counts when a collection is made: `topicidx ingest --rebuild` makes a new one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: gRPC where True, REST otherwise.
+    grpc: bool = True
+    grpc_port: Annotated[int, Field(ge=1, le=65_535)] = 6334
+    api_key_file: Path | None = None
+    #: Seconds that one request may take.
+    timeout: Positive = 60
+    #: How often a request is tried before it counts as failed, and the longest wait between two tries in seconds.
+    attempts: Annotated[int, Field(ge=1, le=100)] = 8
+    longest_wait: Annotated[float, Field(ge=0)] = 20.0
+    #: Points in one request.
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 256
+    shard_number: Positive | None = None
+    replication_factor: Positive | None = None
+    write_consistency_factor: Positive | None = None
+    #: Whether vectors and the payload stay on the disk; None leaves it to the server.
+    on_disk: bool | None = None
+    quantization: Literal["none", "int8"] = "none"
+
+    @field_validator("quantization", mode="before")
+    @classmethod
+    def _refuse_binary(cls, value: Any) -> Any:
+        if value == "binary":
+            raise ValueError(
+                "binary quantization keeps only whether a number is positive, and all numbers of a topic vector are: it finds "
+                "next to nothing; use int8 or none"
+            )
+        return value
+
+
 class Settings(BaseSettings):
     """All settings of topicidx. `Settings.load(limit=5)` is what a command uses: its flags come first."""
 
@@ -117,6 +155,7 @@ class Settings(BaseSettings):
     lda: LdaSettings = LdaSettings()
     training: TrainingSettings = TrainingSettings()
     ingest: IngestSettings = IngestSettings()
+    server: ServerSettings = ServerSettings()
 
     @classmethod
     def load(cls, file: Path | None = None, *, preset: dict[str, Any] | None = None, **flags: Any) -> "Settings":

@@ -3,25 +3,35 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, Self
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.errors import InvalidPointError
+from topicidx.indexer.conditions import Condition
+from topicidx.indexer.totals import Totals
 from topicidx.post import JsonValue
 
 Float32 = NDArray[np.float32]
 Payload = Mapping[str, JsonValue]
+#: What a payload field may be indexed as. Times are ISO 8601 text.
+FieldType = Literal["keyword", "integer", "float", "bool", "datetime"]
+#: Payload fields that every collection indexes.
+INDEXED_FIELDS: Mapping[str, FieldType] = {"city": "keyword", "source": "keyword", "taken_at": "datetime"}
+#: Points in a block, of those that are read or written one after another.
+BLOCK = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class PointFilter:
-    """Which points a query may find: those of any of `cities` (keys, see `city_key`), and among `ids`, where given."""
+    """Which points are meant: those of any of `cities` (keys, see `city_key`), among `ids` and that `where` holds of, where
+    given."""
 
     cities: tuple[str, ...] = ()
     ids: frozenset[UUID] | None = None
+    where: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +43,37 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class PointBlock:
+    """Points, whole: ids, vectors float32 (n, dimensions), payloads."""
+
+    ids: list[UUID]
+    vectors: Float32
+    payloads: list[Payload]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A point that is to have the vector of the stored point `origin` (often itself) and this payload.
+
+    Of the origin's payload the fields in `keep` stay, where `payload` has none of the name.
+    """
+
+    id: UUID
+    origin: UUID
+    payload: Payload
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StoreInfo:
-    """Facts of a collection."""
+    """Facts of a collection.
+
+    fields: what its payload indexes are of; previous: the generation that can be brought back, if one is kept;
+    approximate: whether it holds what a search that is not exact needs.
+    """
 
     location: str
     collection: str
@@ -42,6 +81,9 @@ class StoreInfo:
     dimensions: int
     vector_space: str
     generation: str
+    previous: str | None = None
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+    approximate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +103,14 @@ class VectorStore(Protocol):
     def count(self, where: PointFilter | None = None) -> int:
         """How many points there are, exactly."""
 
-    def search(self, vectors: Float32, limit: int, where: PointFilter | None = None) -> list[ScoredIds]:
-        """For each row of `vectors`, float32 (m, dimensions), the `limit` points of highest dot product, exactly."""
+    def search(
+        self, vectors: Float32, limit: int, where: PointFilter | None = None, *, exact: bool = True
+    ) -> list[ScoredIds]:
+        """For each row of `vectors`, float32 (m, dimensions), the `limit` points of highest dot product.
+
+        Their scores are exact dot products always. With exact=False a point may be missed, where the collection has what
+        such a search needs (`info().approximate`).
+        """
 
     def retrieve(self, ids: Sequence[UUID]) -> list[Record]:
         """Points by id, in the order of `ids`; unknown ids are left out."""
@@ -70,18 +118,42 @@ class VectorStore(Protocol):
     def vectors(self, ids: Sequence[UUID]) -> Float32:
         """Stored vectors by id: float32 (n, dimensions). Raises StoreError where one is unknown."""
 
-    def scroll(self, fields: Sequence[str] | None = None) -> Iterator[Record]:
+    def scroll(self, fields: Sequence[str] | None = None, where: PointFilter | None = None) -> Iterator[Record]:
         """Every point, in the order of ids, with these payload fields (None: all)."""
 
-    def facet(self, field: str) -> dict[str, int]:
-        """How many points have each value of an indexed payload field, most frequent first."""
+    def blocks(self) -> Iterator[PointBlock]:
+        """Every point, whole, in the order of ids, in blocks of at most BLOCK."""
+
+    def facet(self, field: str, where: PointFilter | None = None) -> dict[str, int]:
+        """How many points have each value of a payload field that is indexed as keyword, most frequent first."""
 
     def close(self) -> None:
         """Release the collection."""
 
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
 
 class StoreWriter(Protocol):
-    """One ingest's hold on a collection: what it writes is seen by readers when `publish` returns, all at once."""
+    """One ingest's hold on a collection. Where it builds a new generation, readers see what it writes when `publish` returns,
+    all at once.
+
+    resumes: a stopped ingest left points behind that this one goes on from. replaces_space: readers now see the vectors of
+    another space, which publishing replaces. fields: what the payload indexes are of.
+    """
+
+    @property
+    def resumes(self) -> bool: ...
+
+    @property
+    def replaces_space(self) -> bool: ...
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]: ...
+
+    def index_fields(self, fields: Mapping[str, FieldType]) -> None:
+        """Index further payload fields. Raises StoreError where one is indexed as another type already."""
 
     def known(self, fields: Sequence[str]) -> Iterator[Record]:
         """The points that the writer starts from, with these payload fields."""
@@ -89,14 +161,20 @@ class StoreWriter(Protocol):
     def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
         """Insert or overwrite points. Raises InvalidPointError before anything is written."""
 
-    def replace_payload(self, point: UUID, payload: Payload, keep: Sequence[str]) -> None:
-        """Replace the payload of a stored point but for the fields in `keep`; its vector stays."""
+    def rewrite(self, changes: Sequence[Rewrite]) -> None:
+        """Write points with vectors that the collection has. Raises InvalidPointError before anything is written."""
+
+    def delete(self, ids: Sequence[UUID]) -> None:
+        """Remove points; unknown ids are passed over."""
 
     def checkpoint(self) -> None:
         """Bring everything written so far to the disk: it survives any crash, and the next ingest goes on from it."""
 
-    def publish(self) -> int:
-        """Make everything written visible to readers, and give the number of points there are."""
+    def publish(self, expected: Totals | None = None) -> int:
+        """Make everything written visible to readers, and give the number of points there are.
+
+        Raises StoreError, and leaves readers what they had, where the points are not those `expected`.
+        """
 
 
 def validate_points(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload], dimensions: int) -> None:

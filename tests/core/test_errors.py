@@ -4,7 +4,7 @@ import inspect
 import re
 
 import topicidx.errors
-from topicidx.errors import QuerySyntaxError, SettingsError, TopicidxError
+from topicidx.errors import FilterSyntaxError, QuerySyntaxError, SettingsError, TopicidxError
 
 
 def error_classes() -> set[type[TopicidxError]]:
@@ -43,4 +43,4 @@ def test_every_error_has_one_parent_and_says_what_it_is_for() -> None:
 
 def test_what_was_asked_for_wrongly_ends_with_2_and_what_could_not_be_done_with_1() -> None:
     for error in error_classes():
-        assert error.exit_code == (2 if error in {SettingsError, QuerySyntaxError} else 1)
+        assert error.exit_code == (2 if error in {SettingsError, QuerySyntaxError, FilterSyntaxError} else 1)

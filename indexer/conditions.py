@@ -1,0 +1,63 @@
+"""Conditions on payloads: a small algebra that every engine translates into its own filter."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """The field, or an element of it where it is a list, is one of `values`, which are all of one type."""
+
+    field: str
+    values: tuple[str | int | bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number field lies within these bounds; None is no bound."""
+
+    field: str
+    gt: float | None = None
+    gte: float | None = None
+    lt: float | None = None
+    lte: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class During:
+    """A time field lies within these bounds (UTC where they name no zone); None is no bound."""
+
+    field: str
+    gte: datetime | None = None
+    lt: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The field is absent, null or an empty list."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`condition` does not hold; a point without the field is among those."""
+
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every one of `conditions` holds."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of `conditions` holds."""
+
+    conditions: tuple["Condition", ...]
+
+
+Condition = Equals | Between | During | Missing | Not | All | AnyOf

@@ -1,0 +1,97 @@
+"""Stores by address: a folder, or the URL of a Qdrant server. The one place that knows which engine an address means."""
+
+import re
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from topicidx.errors import SettingsError
+from topicidx.indexer.store import StoreWriter, VectorStore
+from topicidx.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from topicidx.embedders.topic_space import TopicSpace
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """Where a store is: a folder, or a server's URL and the folder that keeps what the server does not.
+
+    The folder holds the table of sources and the lists of skipped pictures; of an embedded store also the points.
+    """
+
+    folder: Path
+    url: str | None = None
+
+    def __str__(self) -> str:
+        return self.url or str(self.folder)
+
+
+def store_address(location: str, servers: Path) -> StoreAddress:
+    """The address that `location` means: an URL (http, https), or else a folder.
+
+    What a server does not keep lies in a folder of its own below `servers`. Raises SettingsError for another kind of URL, or
+    one that holds a password.
+    """
+    if "://" not in location:
+        return StoreAddress(Path(location))
+    parts = urlsplit(location)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(f"--store {location}: a Qdrant server has an URL such as http://localhost:6333")
+    if parts.username or parts.password or parts.query:
+        raise SettingsError(
+            f"--store {parts.scheme}://{parts.hostname}: an URL must not hold a key, for it is shown and logged; set "
+            "TOPICIDX_API_KEY, or name a file with api_key_file"
+        )
+    name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{parts.netloc}{parts.path}").strip("_").lower()
+    return StoreAddress(servers / name, location.rstrip("/"))
+
+
+def open_store(address: StoreAddress, collection: str, server: ServerSettings | None = None) -> VectorStore:
+    """Open a collection for reading; to be closed, or used in a `with` block.
+
+    Raises StoreNotFoundError where there is none, another StoreError where it cannot be read.
+    """
+    if address.url is None:
+        from topicidx.indexer.embedded import EmbeddedStore
+
+        return EmbeddedStore.open(address.folder, collection)
+    from topicidx.indexer.server import ServerStore, connect
+
+    return ServerStore.open(connect(address.url, server or ServerSettings()), collection)
+
+
+def open_writer(
+    address: StoreAddress,
+    collection: str,
+    vector_space: str,
+    dimensions: int,
+    *,
+    rebuild: bool = False,
+    words_of: "TopicSpace | None" = None,
+    server: ServerSettings | None = None,
+) -> AbstractContextManager[StoreWriter]:
+    """Begin to write a collection.
+
+    rebuild: start from nothing, even where the collection has the vectors of this space already. words_of: the topic space
+    whose words a server is to hold beside the pictures. Raises StoreBusyError at once while another process writes to the
+    folder, another StoreError where it cannot be written.
+    """
+    if address.url is None:
+        from topicidx.indexer.embedded import embedded_writer
+
+        return embedded_writer(address.folder / collection, vector_space, dimensions, rebuild=rebuild)
+    from topicidx.indexer.server import connect, server_writer
+
+    settings = server or ServerSettings()
+    return server_writer(
+        connect(address.url, settings),
+        collection,
+        vector_space,
+        dimensions,
+        settings,
+        rebuild=rebuild,
+        words_of=words_of,
+    )

@@ -1,0 +1,1 @@
+"""Moving points: copies between stores, backups, exports."""
