@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from topicidx.errors import SettingsError
+from topicidx.indexer.stores import StoreAddress, store_address
 from topicidx.settings import Settings
 from topicidx.workspace import Workspace
 
@@ -20,7 +20,10 @@ Space = Annotated[
 ]
 Store = Annotated[
     str | None,
-    typer.Option(help="The folder of the store. Default: store/ in the .topicidx folder.", show_default=False),
+    typer.Option(
+        help="The store: a folder, or the URL of a Qdrant server. Default: store/ in the .topicidx folder.",
+        show_default=False,
+    ),
 ]
 Collection = Annotated[
     str | None, typer.Option(help="The collection in the store. Default: photos.", show_default=False)
@@ -34,10 +37,15 @@ def space_folder(settings: Settings) -> Path:
     return settings.space or Workspace.find(settings.home).space
 
 
-def store_folder(settings: Settings) -> Path:
-    """Where the embedded store is: as set, or in the workspace. Raises SettingsError for a URL."""
+def store_address_of(settings: Settings) -> StoreAddress:
+    """Where the store is: as set, or in the workspace."""
     if settings.store is None:
-        return Workspace.find(settings.home).store
-    if "://" in settings.store:
-        raise SettingsError(f"--store {settings.store}: served stores are not supported yet; name a folder")
-    return Path(settings.store)
+        return StoreAddress(Workspace.find(settings.home).store)
+    return address_of(settings.store, settings)
+
+
+def address_of(location: str, settings: Settings) -> StoreAddress:
+    """The address of a folder, or of a server: what a server does not keep lies in `servers/` of the workspace."""
+    if "://" not in location:
+        return StoreAddress(Path(location))
+    return store_address(location, Workspace.find_or_create(settings.home).home / "servers")
