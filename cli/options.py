@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from topicidx.errors import WorkspaceNotFoundError
 from topicidx.indexer.stores import StoreAddress, store_address
 from topicidx.settings import Settings
-from topicidx.workspace import Workspace
+from topicidx.workspace import FOLDER_NAME, Workspace
 
 Home = Annotated[
     Path | None,
@@ -48,4 +49,8 @@ def address_of(location: str, settings: Settings) -> StoreAddress:
     """The address of a folder, or of a server: what a server does not keep lies in `servers/` of the workspace."""
     if "://" not in location:
         return StoreAddress(Path(location))
-    return store_address(location, Workspace.find_or_create(settings.home).home / "servers")
+    try:
+        home = Workspace.find(settings.home).home
+    except WorkspaceNotFoundError:
+        home = settings.home or Path.cwd() / FOLDER_NAME  # made when there is something to keep
+    return store_address(location, home / "servers")

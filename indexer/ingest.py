@@ -19,7 +19,7 @@ from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
 from topicidx.indexer.keys import city_key, file_of, point_id
 from topicidx.indexer.sources import Source
-from topicidx.indexer.store import StoreWriter
+from topicidx.indexer.store import Rewrite, StoreWriter
 from topicidx.post import JsonValue, Post
 from topicidx.settings import IngestSettings
 
@@ -222,7 +222,7 @@ class _Ingest:
             self.last_checkpoint = time.monotonic()
 
     def _update_payload(self, file: _File) -> None:
-        self.writer.replace_payload(file.id, _payload(file, self.space.vector_space, {}), DECODED_FIELDS)
+        self.writer.rewrite([Rewrite(file.id, file.id, _payload(file, self.space.vector_space, {}), DECODED_FIELDS)])
         self.report.updated += 1
         self.on_picture(self.report)
 

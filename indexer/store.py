@@ -1,7 +1,7 @@
 """VectorStore: the interface of the places that keep topic vectors, and what goes in and out of it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from topicidx.errors import InvalidPointError
+from topicidx.errors import InvalidPointError, StoreError
 from topicidx.indexer.conditions import Condition
 from topicidx.indexer.totals import Totals
 from topicidx.post import JsonValue
@@ -20,6 +20,8 @@ Payload = Mapping[str, JsonValue]
 FieldType = Literal["keyword", "integer", "float", "bool", "datetime"]
 #: Payload fields that every collection indexes.
 INDEXED_FIELDS: Mapping[str, FieldType] = {"city": "keyword", "source": "keyword", "taken_at": "datetime"}
+#: Called with (what is being done, points done, all points or None).
+OnProgress = Callable[[str, int, int | None], None]
 #: Points in a block, of those that are read or written one after another.
 BLOCK = 1_000
 
@@ -175,6 +177,17 @@ class StoreWriter(Protocol):
 
         Raises StoreError, and leaves readers what they had, where the points are not those `expected`.
         """
+
+
+def check_fields(known: Mapping[str, FieldType], wanted: Mapping[str, FieldType]) -> dict[str, FieldType]:
+    """Those of the `wanted` fields that are not indexed yet. Raises StoreError where one is indexed as another type."""
+    for name, kind in wanted.items():
+        if known.get(name, kind) != kind:
+            raise StoreError(
+                f"the field {name!r} is indexed as {known[name]} already and cannot be indexed as {kind} too; "
+                "`topicidx ingest SOURCE --rebuild` makes a new index"
+            )
+    return {name: kind for name, kind in wanted.items() if name not in known}
 
 
 def validate_points(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload], dimensions: int) -> None:

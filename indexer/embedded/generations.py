@@ -1,22 +1,26 @@
 """Generations of a collection: complete indexes side by side, of which a pointer file names the live one.
 
-FOLDER/COLLECTION/current.json       the name of the live generation
-FOLDER/COLLECTION/g000002/shard/     its points, with generation.json beside it
-FOLDER/COLLECTION/g000003/changes/   what an ingest has written so far; a generation without it is finished
-FOLDER/COLLECTION/writer.lock        held while an ingest writes
+FOLDER/COLLECTION/current.json          the names of the live generation and of the one before it
+FOLDER/COLLECTION/g000002/shard/        its points, with generation.json beside it
+FOLDER/COLLECTION/g000003/changes/      what an ingest has written so far; a generation without it is finished
+FOLDER/COLLECTION/g000003/journal.jsonl what of that is acknowledged
+FOLDER/COLLECTION/writer.lock           held while an ingest writes
 """
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from topicidx.atomic import sync_folder, write_file
-from topicidx.errors import StoreDamagedError, StoreNotFoundError
+from topicidx.errors import StoreDamagedError, StoreError, StoreNotFoundError
+from topicidx.indexer.embedded.journal import JOURNAL
 
-FORMAT_VERSION = 1
+#: 2: the pointer names the generation before the live one too.
+FORMAT_VERSION = 2
 POINTER = "current.json"
 DESCRIPTION = "generation.json"
 
@@ -32,6 +36,10 @@ class Description(BaseModel):
     base: str | None = None
     #: How many there are, once the generation is finished: the engine opens a shard that lost its segments as an empty one.
     points: int | None = None
+
+    def begins_as(self, other: "Description") -> bool:
+        """Whether both hold vectors of the same space and change the same generation."""
+        return (self.vector_space, self.dimensions, self.base) == (other.vector_space, other.dimensions, other.base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +63,38 @@ class Generation:
         """The points written since its base, while it is not finished."""
         return self.folder / "changes"
 
+    @property
+    def journal(self) -> Path:
+        """What of the changes is acknowledged."""
+        return self.folder / JOURNAL
+
 
 def live_generation(collection: Path) -> Generation:
     """The generation that readers see. Raises StoreNotFoundError or StoreDamagedError."""
-    pointer = collection / POINTER
+    return read_generation(collection / str(_pointer(collection)["generation"]))
+
+
+def live_or_none(collection: Path) -> Generation | None:
+    """The generation that readers see, or None where nothing was published yet. Raises StoreDamagedError."""
     try:
-        name = json.loads(pointer.read_text(encoding="utf-8"))["generation"]
-    except FileNotFoundError as error:
-        raise StoreNotFoundError(
-            f"there is no collection {collection.name!r} in the store {collection.parent}; "
-            "`topicidx ingest SOURCE` fills one, --store and --collection name another"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(collection, pointer, error) from error
-    return read_generation(collection / str(name))
+        return live_generation(collection)
+    except StoreNotFoundError:
+        return None
+
+
+def previous_generation(collection: Path) -> Generation | None:
+    """The generation that was live before and is kept, or None."""
+    pointer = _pointer(collection)
+    if "previous" in pointer:
+        name = pointer["previous"]
+    else:  # written by an earlier version, which kept the one before by its number
+        older = [
+            f.name
+            for f in generation_folders(collection)
+            if f.name < str(pointer["generation"]) and not _has_changes(f)
+        ]
+        name = older[-1] if older else None
+    return read_generation(collection / name) if name and (collection / name / "shard").is_dir() else None
 
 
 def read_generation(folder: Path) -> Generation:
@@ -88,22 +114,31 @@ def read_generation(folder: Path) -> Generation:
         raise damaged(folder.parent, path, reason) from error
 
 
-def unfinished_generation(collection: Path, wanted: Description) -> Generation | None:
-    """The generation of this description that an ingest was stopped in, if there is one."""
-    for folder in sorted(collection.glob("g[0-9]*"), reverse=True):
-        if (folder / "changes").is_dir():
+def generation_folders(collection: Path) -> list[Path]:
+    """The folders of all generations, finished or not, oldest first."""
+    return sorted(folder for folder in collection.glob("g[0-9]*") if folder.name[1:].isdigit())
+
+
+def unfinished_generations(collection: Path) -> Iterator[Generation]:
+    """The generations that an ingest was stopped in and that can be read, newest first."""
+    named = _named(collection)
+    for folder in reversed(generation_folders(collection)):
+        # One that was killed right after it published may still have its changes.
+        if _has_changes(folder) and folder.name not in named:
             try:
-                found = read_generation(folder)
+                yield read_generation(folder)
             except StoreDamagedError:
                 continue
-            if found.description.model_copy(update={"points": None}) == wanted:
-                return found
-    return None
+
+
+def unfinished_generation(collection: Path, wanted: Description) -> Generation | None:
+    """The generation of this description that an ingest was stopped in, if there is one."""
+    return next((found for found in unfinished_generations(collection) if found.description.begins_as(wanted)), None)
 
 
 def begin_generation(collection: Path, description: Description) -> Generation:
     """An empty folder for a new generation."""
-    numbers = [int(folder.name[1:]) for folder in collection.glob("g[0-9]*") if folder.name[1:].isdigit()]
+    numbers = [int(folder.name[1:]) for folder in generation_folders(collection)]
     folder = collection / f"g{max(numbers, default=0) + 1:06d}"
     folder.mkdir(parents=True)
     write_file(folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
@@ -111,20 +146,47 @@ def begin_generation(collection: Path, description: Description) -> Generation:
 
 
 def publish_generation(finished: Generation, points: int) -> None:
-    """Point readers to a generation whose shard is complete; only it and the one before it are kept."""
-    description = finished.description.model_copy(update={"points": points})
+    """Point readers to a generation whose shard is complete; of the finished ones only it and the one before it are kept."""
+    description = finished.description.model_copy(update={"points": points, "format_version": FORMAT_VERSION})
     write_file(finished.folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
     collection = finished.folder.parent
     try:
-        previous = live_generation(collection).name
-    except (StoreNotFoundError, StoreDamagedError):
+        previous = live_or_none(collection)
+    except StoreDamagedError:
         previous = None
     sync_folder(finished.folder)
-    write_file(collection / POINTER, json.dumps({"generation": finished.name}) + "\n")
-    shutil.rmtree(finished.changes)
-    for folder in collection.glob("g[0-9]*"):
-        if folder.name not in {finished.name, previous}:
-            shutil.rmtree(folder, ignore_errors=True)
+    _point(collection, finished.name, previous.name if previous else None)
+    for kept in (finished, previous):
+        if kept is not None:
+            shutil.rmtree(kept.changes, ignore_errors=True)
+            kept.journal.unlink(missing_ok=True)
+    for folder in superseded_generations(collection):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def superseded_generations(collection: Path) -> list[Path]:
+    """The folders of finished generations that are neither live nor the one before."""
+    named = _named(collection)
+    return [
+        folder
+        for folder in generation_folders(collection)
+        if folder.name not in named and not _has_changes(folder) and (folder / "shard").is_dir()
+    ]
+
+
+def bring_back_previous(collection: Path) -> tuple[str, str]:
+    """Point readers to the generation before the live one, which is kept in its place: doing it again undoes it.
+
+    Gives the names of the one that was live and of the one that is now. The writer's lock must be held. Raises StoreError
+    where there is none to bring back.
+    """
+    live, previous = str(_pointer(collection)["generation"]), previous_generation(collection)
+    if previous is None:
+        raise StoreError(
+            f"the collection {collection} has no generation before {live} that could be brought back; nothing was changed"
+        )
+    _point(collection, previous.name, live)
+    return live, previous.name
 
 
 def damaged(collection: Path, path: Path, reason: object) -> StoreDamagedError:
@@ -136,5 +198,37 @@ def damaged(collection: Path, path: Path, reason: object) -> StoreDamagedError:
         )
     return StoreDamagedError(
         f"the collection {collection} cannot be opened ({path}: {reason}); is the folder writable? "
-        "If it is damaged, restore it from a copy, or remove that folder and ingest again"
+        "If it is damaged, `topicidx rollback` brings the generation before it back; or restore it from a copy, or remove "
+        "that folder and ingest again"
     )
+
+
+def _has_changes(folder: Path) -> bool:
+    return (folder / "changes").is_dir()
+
+
+def _named(collection: Path) -> set[str]:
+    try:
+        return {name for name in _pointer(collection).values() if name}
+    except (StoreNotFoundError, StoreDamagedError):
+        return set()
+
+
+def _pointer(collection: Path) -> dict[str, str | None]:
+    pointer = collection / POINTER
+    try:
+        written = json.loads(pointer.read_text(encoding="utf-8"))
+        return {"generation": str(written["generation"])} | (
+            {"previous": written["previous"]} if "previous" in written else {}
+        )
+    except FileNotFoundError as error:
+        raise StoreNotFoundError(
+            f"there is no collection {collection.name!r} in the store {collection.parent}; "
+            "`topicidx ingest SOURCE` fills one, --store and --collection name another"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(collection, pointer, error) from error
+
+
+def _point(collection: Path, generation: str, previous: str | None) -> None:
+    write_file(collection / POINTER, json.dumps({"generation": generation, "previous": previous}) + "\n")

@@ -1,6 +1,6 @@
 """One Qdrant Edge shard: how it is created, opened, filled and searched. Nothing else in the project touches the engine."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -8,10 +8,17 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
-from topicidx.indexer.store import Float32, Payload, PointFilter, Record, ScoredIds
+from topicidx.indexer.embedded.filters import edge_filter
+from topicidx.indexer.store import BLOCK, FieldType, Float32, Payload, PointBlock, PointFilter, Record, ScoredIds
 
-#: Payload fields with a keyword index.
-INDEXED_FIELDS = ("city", "source")
+_SCHEMA: Mapping[FieldType, edge.PayloadSchemaType] = {
+    "keyword": edge.PayloadSchemaType.Keyword,
+    "integer": edge.PayloadSchemaType.Integer,
+    "float": edge.PayloadSchemaType.Float,
+    "bool": edge.PayloadSchemaType.Bool,
+    "datetime": edge.PayloadSchemaType.Datetime,
+}
+_TYPES: Mapping[str, FieldType] = {str(schema): name for name, schema in _SCHEMA.items()}
 _EXACT = edge.SearchParams(exact=True)
 
 
@@ -23,7 +30,7 @@ class Shard:
 
     @classmethod
     def create(cls, folder: Path, dimensions: int, *, log: bool) -> "Shard":
-        """A new, empty shard, its payload indexes made before any point.
+        """A new, empty shard.
 
         With `log` a write-ahead log guards every update, but no second process can even read; without it any number of
         processes may read, and updates are safe when `flush` returns. The engine fixes the choice for good.
@@ -33,10 +40,7 @@ class Shard:
         # Word queries are answered by exact scans, so no graph is built: it would cost minutes and answer them worse.
         graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
         config = edge.EdgeConfig(vectors=vectors, hnsw_config=graph, wal_enabled=log)
-        shard = cls(edge.EdgeShard.create(str(folder), config))
-        for field in INDEXED_FIELDS:
-            shard._engine.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
-        return shard
+        return cls(edge.EdgeShard.create(str(folder), config))
 
     @classmethod
     def load(cls, folder: Path) -> "Shard":
@@ -54,12 +58,28 @@ class Shard:
             raise ValueError(f"it holds {found} points instead of {points}")
         return shard
 
+    @property
+    def fields(self) -> dict[str, FieldType]:
+        """The payload fields that are indexed, and as what."""
+        return {name: _TYPES[str(index.data_type)] for name, index in self._engine.info().payload_schema.items()}
+
+    def index_fields(self, fields: Mapping[str, FieldType]) -> None:
+        """Index payload fields that are not indexed yet."""
+        known = self.fields
+        for name, kind in fields.items():
+            if name not in known:
+                self._engine.update(edge.UpdateOperation.create_field_index(name, _SCHEMA[kind]))
+
     def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
         rows = vectors.tolist()
         points = [
             edge.Point(point, row, dict(payload)) for point, row, payload in zip(ids, rows, payloads, strict=True)
         ]
         self._engine.update(edge.UpdateOperation.upsert_points(points))
+
+    def delete(self, ids: Sequence[UUID]) -> None:
+        """Remove points; unknown ids are passed over."""
+        self._engine.update(edge.UpdateOperation.delete_points(list(ids)))
 
     def flush(self) -> None:
         """Bring all updates to the disk."""
@@ -73,10 +93,10 @@ class Shard:
         self._engine.close()
 
     def count(self, where: PointFilter | None = None) -> int:
-        return self._engine.count(edge.CountRequest(filter=_filter(where), exact=True))
+        return self._engine.count(edge.CountRequest(filter=edge_filter(where), exact=True))
 
     def search(self, vectors: Float32, limit: int, where: PointFilter | None = None) -> list[ScoredIds]:
-        chosen = _filter(where)
+        chosen = edge_filter(where)
         requests = [
             edge.QueryRequest(
                 limit=limit,
@@ -104,45 +124,46 @@ class Shard:
         found = self._engine.retrieve(list(ids), False, True)
         return {_uuid(record.id): np.asarray(record.vector, dtype=np.float32) for record in found}
 
-    def scroll(self, fields: Sequence[str] | None = None) -> Iterator[Record]:
+    def points(self, ids: Sequence[UUID]) -> dict[UUID, tuple[NDArray[np.float32], Payload]]:
+        """Vectors and payloads of those ids that are there."""
+        found = self._engine.retrieve(list(ids), True, True)
+        return {
+            _uuid(record.id): (np.asarray(record.vector, dtype=np.float32), record.payload or {}) for record in found
+        }
+
+    def scroll(self, fields: Sequence[str] | None = None, where: PointFilter | None = None) -> Iterator[Record]:
         wanted = True if fields is None else list(fields)
-        for records in self._pages(wanted, with_vector=False):
+        for records in self._pages(wanted, with_vector=False, where=where):
             yield from (Record(_uuid(record.id), record.payload or {}) for record in records)
 
-    def copy_into(self, other: "Shard") -> None:
-        """Write every point of this shard, whole, into another one."""
+    def blocks(self) -> Iterator[PointBlock]:
+        """Every point, whole, in the order of ids."""
         for records in self._pages(True, with_vector=True):
             vectors = np.array([record.vector for record in records], dtype=np.float32)
-            other.upsert(
+            yield PointBlock(
                 [_uuid(record.id) for record in records], vectors, [record.payload or {} for record in records]
             )
 
-    def _pages(self, fields: bool | list[str], *, with_vector: bool) -> Iterator[list[edge.Record]]:
+    def _pages(
+        self, fields: bool | list[str], *, with_vector: bool, where: PointFilter | None = None
+    ) -> Iterator[list[edge.Record]]:
         offset = None
+        chosen = edge_filter(where)
         while True:
-            request = edge.ScrollRequest(offset=offset, limit=1_000, with_payload=fields, with_vector=with_vector)
+            request = edge.ScrollRequest(
+                offset=offset, limit=BLOCK, filter=chosen, with_payload=fields, with_vector=with_vector
+            )
             records, offset = self._engine.scroll(request)
             if records:
                 yield records
             if offset is None:
                 return
 
-    def facet(self, field: str) -> dict[str, int]:
-        hits = self._engine.facet(edge.FacetRequest(key=field, limit=10_000, exact=True)).hits
+    def facet(self, field: str, where: PointFilter | None = None) -> dict[str, int]:
+        request = edge.FacetRequest(key=field, limit=1_000_000, exact=True, filter=edge_filter(where))
         # The engine goes on listing values that no point has any more.
-        counts = {str(hit.value): hit.count for hit in hits if hit.count}
+        counts = {str(hit.value): hit.count for hit in self._engine.facet(request).hits if hit.count}
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _filter(where: PointFilter | None) -> edge.Filter | None:
-    if where is None:
-        return None
-    must: list[edge.FieldCondition | edge.HasIdCondition] = []
-    if where.cities:
-        must.append(edge.FieldCondition("city", match=edge.MatchAny(list(where.cities))))
-    if where.ids is not None:
-        must.append(edge.HasIdCondition(set(where.ids)))
-    return edge.Filter(must=list(must)) if must else None
 
 
 def _uuid(value: object) -> UUID:

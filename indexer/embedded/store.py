@@ -9,10 +9,10 @@ from uuid import UUID
 import numpy as np
 
 from topicidx.errors import StoreError, StoreNotFoundError
-from topicidx.indexer.embedded.generations import Generation, damaged, live_generation
+from topicidx.indexer.embedded.generations import Generation, damaged, live_generation, previous_generation
 from topicidx.indexer.embedded.shard import Shard
 from topicidx.indexer.embedded.writer import EmbeddedWriter, embedded_writer
-from topicidx.indexer.store import Float32, PointFilter, Record, ScoredIds, StoreInfo
+from topicidx.indexer.store import Float32, PointBlock, PointFilter, Record, ScoredIds, StoreInfo
 
 T = TypeVar("T")
 
@@ -49,13 +49,14 @@ class EmbeddedStore:
 
     @staticmethod
     def writer(
-        folder: Path, collection: str, vector_space: str, dimensions: int
+        folder: Path, collection: str, vector_space: str, dimensions: int, *, rebuild: bool = False
     ) -> AbstractContextManager[EmbeddedWriter]:
         """Begin to write a collection; see `embedded_writer`."""
-        return embedded_writer(folder / collection, vector_space, dimensions)
+        return embedded_writer(folder / collection, vector_space, dimensions, rebuild=rebuild)
 
     def info(self) -> StoreInfo:
         description = self._generation.description
+        previous = previous_generation(self.folder / self.collection)
         return StoreInfo(
             location=str(self.folder),
             collection=self.collection,
@@ -63,12 +64,16 @@ class EmbeddedStore:
             dimensions=description.dimensions,
             vector_space=description.vector_space,
             generation=self._generation.name,
+            previous=previous.name if previous else None,
+            fields=self._do(lambda: self._shard.fields),
         )
 
     def count(self, where: PointFilter | None = None) -> int:
         return self._do(lambda: self._shard.count(where))
 
-    def search(self, vectors: Float32, limit: int, where: PointFilter | None = None) -> list[ScoredIds]:
+    def search(
+        self, vectors: Float32, limit: int, where: PointFilter | None = None, *, exact: bool = True
+    ) -> list[ScoredIds]:
         if (
             vectors.ndim != 2
             or vectors.shape[1] != self._generation.description.dimensions
@@ -91,14 +96,14 @@ class EmbeddedStore:
         empty = np.empty((0, self._generation.description.dimensions), dtype=np.float32)
         return np.stack([found[point] for point in ids]) if ids else empty
 
-    def scroll(self, fields: Sequence[str] | None = None) -> Iterator[Record]:
-        try:
-            yield from self._shard.scroll(fields)
-        except Exception as error:  # the engine raises nothing narrower
-            raise self._failed(error) from error
+    def scroll(self, fields: Sequence[str] | None = None, where: PointFilter | None = None) -> Iterator[Record]:
+        yield from self._each(self._shard.scroll(fields, where))
 
-    def facet(self, field: str) -> dict[str, int]:
-        return self._do(lambda: self._shard.facet(field))
+    def blocks(self) -> Iterator[PointBlock]:
+        yield from self._each(self._shard.blocks())
+
+    def facet(self, field: str, where: PointFilter | None = None) -> dict[str, int]:
+        return self._do(lambda: self._shard.facet(field, where))
 
     def close(self) -> None:
         self._shard.close()
@@ -108,6 +113,12 @@ class EmbeddedStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _each(self, items: Iterator[T]) -> Iterator[T]:
+        try:
+            yield from items
+        except Exception as error:  # the engine raises nothing narrower
+            raise self._failed(error) from error
 
     def _do(self, call: Callable[[], T]) -> T:
         try:

@@ -2,8 +2,9 @@
 
 import multiprocessing
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import TimeoutError as Waiting
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,20 +13,32 @@ from uuid import UUID
 
 from filelock import FileLock, Timeout
 
-from topicidx.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
+from topicidx.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, TransferError
 from topicidx.indexer.embedded import writer_process
 from topicidx.indexer.embedded.generations import (
-    POINTER,
     Description,
     Generation,
     begin_generation,
     damaged,
     live_generation,
+    live_or_none,
     publish_generation,
     unfinished_generation,
 )
 from topicidx.indexer.embedded.shard import Shard
-from topicidx.indexer.store import Float32, Payload, Record, validate_payload, validate_points
+from topicidx.indexer.store import (
+    INDEXED_FIELDS,
+    FieldType,
+    Float32,
+    OnProgress,
+    Payload,
+    Record,
+    Rewrite,
+    check_fields,
+    validate_payload,
+    validate_points,
+)
+from topicidx.indexer.totals import Totals, totals_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,11 +47,34 @@ T = TypeVar("T")
 MARGIN_BYTES = 256 * 2**20
 #: Batches that may wait for the child.
 _AHEAD = 4
+#: Seconds between two looks at how far the child is.
+_LOOK = 0.2
 
 
 @contextmanager
-def embedded_writer(collection: Path, vector_space: str, dimensions: int) -> Iterator["EmbeddedWriter"]:
-    """Hold the collection for writing. Raises StoreBusyError at once while another process holds it."""
+def embedded_writer(
+    collection: Path,
+    vector_space: str,
+    dimensions: int,
+    *,
+    rebuild: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Iterator["EmbeddedWriter"]:
+    """Hold the collection for writing. Raises StoreBusyError at once while another process holds it.
+
+    rebuild: the new generation starts from nothing, whatever the live one holds.
+    """
+    with hold(collection):
+        writer = EmbeddedWriter(collection, vector_space, dimensions, rebuild=rebuild, on_progress=on_progress)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+@contextmanager
+def hold(collection: Path) -> Iterator[None]:
+    """Keep all other writers from the collection. Raises StoreBusyError at once while another process holds it."""
     try:
         collection.mkdir(parents=True, exist_ok=True)
         lock = FileLock(collection / "writer.lock")
@@ -51,11 +87,7 @@ def embedded_writer(collection: Path, vector_space: str, dimensions: int) -> Ite
     except OSError as error:
         raise StoreError(f"cannot write to the store {collection.parent}: {error.strerror}") from error
     try:
-        writer = EmbeddedWriter(collection, vector_space, dimensions)
-        try:
-            yield writer
-        finally:
-            writer.close()
+        yield
     finally:
         lock.release()
 
@@ -68,19 +100,46 @@ class EmbeddedWriter:
     touched before the first write: an ingest that finds nothing new costs nothing.
     """
 
-    def __init__(self, collection: Path, vector_space: str, dimensions: int) -> None:
+    def __init__(
+        self,
+        collection: Path,
+        vector_space: str,
+        dimensions: int,
+        *,
+        rebuild: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> None:
         self._collection = collection
         self._wanted = Description(vector_space=vector_space, dimensions=dimensions)
+        self._on_progress = on_progress or (lambda stage, done, total: None)
         self._pool: ProcessPoolExecutor | None = None
         self._waiting: list[Future[None]] = []
-        self._begin_from(_live_or_none(collection))
+        self._stage = multiprocessing.get_context("spawn").Array("q", 3)
+        live = live_or_none(collection)
+        self._begin_from(None if rebuild else live)
         #: True when readers now see the vectors of another space, which publishing replaces.
-        self.replaces_space = self._live is None and (collection / POINTER).exists()
+        self.replaces_space = live is not None and not self._is_of_wanted_space(live)
 
     @property
     def resumes(self) -> bool:
         """True when a stopped ingest left points behind that this one goes on from."""
         return self._unfinished is not None
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        if self._unfinished is not None or self._pool is not None:
+            self._open()
+            return self._call(writer_process.fields)
+        if self._live is None:
+            return INDEXED_FIELDS
+        with _opened(self._live) as shard:
+            return {**INDEXED_FIELDS, **shard.fields}
+
+    def index_fields(self, fields: Mapping[str, FieldType]) -> None:
+        missing = check_fields(self.fields, fields)
+        if missing:
+            self._open()
+            self._call(writer_process.index_fields, missing)
 
     def known(self, fields: Sequence[str]) -> Iterator[Record]:
         if self._unfinished is not None or self._pool is not None:
@@ -94,9 +153,14 @@ class EmbeddedWriter:
         validate_points(ids, vectors, payloads, self._wanted.dimensions)
         self._submit(writer_process.upsert, list(ids), vectors, [dict(payload) for payload in payloads])
 
-    def replace_payload(self, point: UUID, payload: Payload, keep: Sequence[str]) -> None:
-        validate_payload(point, payload)
-        self._submit(writer_process.replace_payload, point, dict(payload), list(keep))
+    def rewrite(self, changes: Sequence[Rewrite]) -> None:
+        for change in changes:
+            validate_payload(change.id, change.payload)
+        self._submit(writer_process.rewrite, list(changes))
+
+    def delete(self, ids: Sequence[UUID]) -> None:
+        if ids:
+            self._submit(writer_process.delete, list(ids), self._wanted.dimensions)
 
     def checkpoint(self) -> None:
         if self._pool is not None:
@@ -104,21 +168,31 @@ class EmbeddedWriter:
             self._call(writer_process.flush)
             self._check_space(0)
 
-    def publish(self) -> int:
+    def publish(self, expected: Totals | None = None) -> int:
         if self._unfinished is not None:
             self._open()
         if self._building is None:  # nothing was written
-            if self._live is None:
-                return 0
-            with _opened(self._live) as shard:
-                return shard.count()
+            return self._unchanged(expected)
         self._drain()
-        self._check_space(_size(self._building.changes) + (_size(self._live.shard) if self._live else 0))
-        points = self._call(writer_process.merge, self._base_shard, self._building.shard, self._wanted.dimensions)
+        # The copy of the live points, the changes in it, and as much again while its segments are merged.
+        self._check_space(2 * (_size(self._building.changes) + (_size(self._live.shard) if self._live else 0)))
+        totals = self._watch(
+            writer_process.merge,
+            self._base_shard,
+            self._building.shard,
+            self._wanted.dimensions,
+            with_totals=expected is not None,
+        )
+        if expected is not None and totals != expected:
+            raise TransferError(
+                f"{totals.points} points with the checksum {totals.checksum} were written to {self._building.folder}, "
+                f"{expected.points} with {expected.checksum} were expected; what readers see was not changed"
+            )
+        self._call(writer_process.close)
         self._shut_down()
-        publish_generation(self._building, points)
+        publish_generation(self._building, totals.points)
         self._begin_from(live_generation(self._collection))
-        return points
+        return totals.points
 
     def close(self) -> None:
         """Let go of a generation that was not published; what was written stays for the next ingest."""
@@ -132,12 +206,23 @@ class EmbeddedWriter:
             self._shut_down()
 
     def _begin_from(self, live: Generation | None) -> None:
-        wanted = (self._wanted.vector_space, self._wanted.dimensions)
-        same = live is not None and (live.description.vector_space, live.description.dimensions) == wanted
-        self._live = live if same else None
+        self._live = live if live is not None and self._is_of_wanted_space(live) else None
         self._wanted = self._wanted.model_copy(update={"base": self._live.name if self._live else None})
         self._unfinished = unfinished_generation(self._collection, self._wanted)
         self._building: Generation | None = None
+
+    def _is_of_wanted_space(self, live: Generation) -> bool:
+        wanted = (self._wanted.vector_space, self._wanted.dimensions)
+        return (live.description.vector_space, live.description.dimensions) == wanted
+
+    def _unchanged(self, expected: Totals | None) -> int:
+        if self._live is None:
+            return 0
+        with _opened(self._live) as shard:
+            found = Totals(shard.count()) if expected is None else totals_of(shard.blocks())
+        if expected not in (None, found):
+            raise TransferError(f"{self._live.folder} holds other points than those expected; it was not changed")
+        return found.points
 
     @property
     def _base_shard(self) -> Path | None:
@@ -149,7 +234,10 @@ class EmbeddedWriter:
         self._check_space(0)
         self._building = self._unfinished or begin_generation(self._collection, self._wanted)
         self._pool = ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=writer_process.start
+            1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=writer_process.start,
+            initargs=(self._stage,),
         )
         try:
             self._call(writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions)
@@ -183,6 +271,21 @@ class EmbeddedWriter:
             return self._result(self._pool.submit(function, *args, **kwargs))
         except BrokenProcessPool as error:
             raise self._died() from error
+
+    def _watch(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `_call`, saying how far it is."""
+        assert self._pool is not None
+        try:
+            future = self._pool.submit(function, *args, **kwargs)
+        except BrokenProcessPool as error:
+            raise self._died() from error
+        while True:
+            try:
+                future.exception(timeout=_LOOK)
+                return self._result(future)
+            except Waiting:
+                stage, done, points = self._stage[:]
+                self._on_progress(writer_process.STAGES[stage], done, points or None)
 
     def _result(self, future: Future[T]) -> T:
         try:
@@ -220,13 +323,6 @@ class EmbeddedWriter:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
-
-
-def _live_or_none(collection: Path) -> Generation | None:
-    try:
-        return live_generation(collection)
-    except StoreNotFoundError:
-        return None
 
 
 @contextmanager

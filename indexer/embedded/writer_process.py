@@ -5,19 +5,26 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 from uuid import UUID
 
 import numpy as np
 from filelock import FileLock
 
+from topicidx.indexer.embedded.journal import JOURNAL, acknowledge, last_entry
 from topicidx.indexer.embedded.shard import Shard
-from topicidx.indexer.store import Float32, Payload, Record
+from topicidx.indexer.store import INDEXED_FIELDS, FieldType, Float32, Payload, PointBlock, Record, Rewrite
+from topicidx.indexer.totals import Totals, totals_of
 
+#: What publishing does, one after the other; the parent shows it.
+STAGES = ("", "copying the live index", "adding what is new", "optimizing", "verifying")
 #: A child whose parent was killed needs a moment to notice and let go.
 _ORPHAN_SECONDS = 60
+#: A changed point of this payload stands for one that is to be removed.
+_REMOVED: Payload = {"topicidx_removed": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +34,20 @@ class _Work:
     lock: FileLock
     changes: Shard
     base: Shard | None
+    journal: Path
 
 
 _work: list[_Work] = []
+_stage: "list[SynchronizedArray[int]]" = []
 
 
-def start() -> None:
-    """First thing in the child: leave Ctrl-C to the parent, and end when the parent ends."""
+def start(stage: "SynchronizedArray[int]") -> None:
+    """First thing in the child: leave Ctrl-C to the parent, and end when the parent ends.
+
+    stage: shared with the parent, its place in STAGES, the points done, and all points.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _stage[:] = [stage]
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -46,18 +59,41 @@ def start() -> None:
 
 
 def begin(changes: Path, base: Path | None, dimensions: int) -> None:
-    """Open, or make, the shard of changes, once the child of a killed ingest has let go of it."""
+    """Open, or make, the shard of changes, once the child of a killed ingest has let go of it.
+
+    Raises ValueError where it lacks what its journal says is safe.
+    """
     lock = FileLock(changes.with_name("changes.lock"))
     lock.acquire(timeout=_ORPHAN_SECONDS)
     opened = Shard.load(changes) if changes.is_dir() else _create_whole(changes, dimensions)
-    _work.append(_Work(lock, opened, Shard.load(base) if base else None))
+    journal = changes.with_name(JOURNAL)
+    acknowledged = last_entry(journal)
+    if acknowledged is not None and opened.count() < acknowledged.points:
+        raise ValueError(f"it holds {opened.count()} points, {acknowledged.points} were acknowledged")
+    _work.append(_Work(lock, opened, Shard.load(base) if base else None, journal))
 
 
-def known(fields: Sequence[str]) -> list[Record]:
+def fields() -> dict[str, FieldType]:
+    """The payload fields that the new generation will have indexed."""
+    base = _base()
+    return {**INDEXED_FIELDS, **(base.fields if base else {}), **_changes().fields}
+
+
+def index_fields(wanted: Mapping[str, FieldType]) -> None:
+    """Have further payload fields indexed. The changes' own indexes remember them."""
+    _changes().index_fields(wanted)
+
+
+def known(wanted: Sequence[str]) -> list[Record]:
     """The points with the changes applied, with these payload fields."""
     base = _base()
-    records = {record.id: record for record in base.scroll(fields)} if base else {}
-    return list((records | {record.id: record for record in _changes().scroll(fields)}).values())
+    records = {record.id: record for record in base.scroll(wanted)} if base else {}
+    for record in _changes().scroll([*wanted, *_REMOVED]):
+        if _is_removal(record.payload):
+            records.pop(record.id, None)
+        else:
+            records[record.id] = record
+    return list(records.values())
 
 
 def upsert(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
@@ -65,24 +101,39 @@ def upsert(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -
     _changes().upsert(ids, vectors, payloads)
 
 
-def replace_payload(point: UUID, payload: Payload, keep: Sequence[str]) -> None:
-    """Replace a payload but for the fields in `keep`."""
-    for shard in (_changes(), _base()):
-        vectors = shard.vectors([point]) if shard else {}
-        if shard and point in vectors:
-            (old,) = shard.retrieve([point])
-            kept = {name: value for name, value in old.payload.items() if name in keep}
-            _changes().upsert([point], np.stack([vectors[point]]), [{**kept, **payload}])
-            return
+def rewrite(changes: Sequence[Rewrite]) -> None:
+    """Write points with the vectors of stored ones. Raises ValueError where one is not stored."""
+    origins = list(dict.fromkeys(change.origin for change in changes))
+    base = _base()
+    stored = (base.points(origins) if base else {}) | _changes().points(origins)
+    ids, vectors, payloads = [], [], []
+    for change in changes:
+        if change.origin not in stored or _is_removal(stored[change.origin][1]):
+            raise ValueError(f"there is no point {change.origin} whose vector could be taken over")
+        vector, old = stored[change.origin]
+        ids.append(change.id)
+        vectors.append(vector)
+        payloads.append({**{name: value for name, value in old.items() if name in change.keep}, **change.payload})
+    if ids:
+        _changes().upsert(ids, np.stack(vectors), payloads)
+
+
+def delete(ids: Sequence[UUID], dimensions: int) -> None:
+    """Remove points."""
+    _changes().upsert(ids, np.zeros((len(ids), dimensions), dtype=np.float32), [_REMOVED] * len(ids))
 
 
 def flush() -> None:
-    """Bring all changes to the disk."""
+    """Bring all changes to the disk, and note in the journal that they are there."""
     _changes().flush()
+    acknowledge(_work[0].journal, _changes().count())
 
 
-def merge(base: Path | None, shard: Path, dimensions: int) -> int:
-    """Make the generation's shard, the live points with the changes applied, without a log; gives the number of points."""
+def merge(base: Path | None, shard: Path, dimensions: int, *, with_totals: bool) -> Totals:
+    """Make the generation's shard, the live points with the changes applied, without a log.
+
+    Gives its number of points, and their checksum where that is wanted.
+    """
     _changes().flush()
     merging = shard.with_name("merging")
     for leftover in (merging, shard):
@@ -90,17 +141,25 @@ def merge(base: Path | None, shard: Path, dimensions: int) -> int:
     if base is None:
         merged = Shard.create(merging, dimensions, log=False)
     else:
+        _report(1, 0, 0)
         shutil.copytree(base, merging)
         merged = Shard.load(merging)
-    _changes().copy_into(merged)
+    merged.index_fields(fields())
+    changed, written = _changes().count(), 0
+    for block in _changes().blocks():
+        _report(2, written, changed)
+        _apply(block, merged)
+        written += len(block)
+    _report(3, 0, 0)
     merged.optimize()
     merged.flush()
-    points = merged.count()
+    totals = Totals(merged.count())
+    if with_totals:
+        totals = totals_of(_counted(merged.blocks(), totals.points))
     merged.close()
     Shard.load(merging).close()  # the first opening puts files into their final form: from now on readers change none
     merging.rename(shard)
-    close()
-    return points
+    return totals
 
 
 def close() -> None:
@@ -111,6 +170,31 @@ def close() -> None:
         if work.base:
             work.base.close()
         work.lock.release()
+
+
+def _apply(block: PointBlock, merged: Shard) -> None:
+    removed = [point for point, payload in zip(block.ids, block.payloads, strict=True) if _is_removal(payload)]
+    if removed:
+        merged.delete(removed)
+    kept = [row for row, payload in enumerate(block.payloads) if not _is_removal(payload)]
+    if kept:
+        merged.upsert([block.ids[row] for row in kept], block.vectors[kept], [block.payloads[row] for row in kept])
+
+
+def _is_removal(payload: Payload) -> bool:
+    return payload == _REMOVED
+
+
+def _counted(blocks: Iterable[PointBlock], points: int) -> Iterator[PointBlock]:
+    done = 0
+    for block in blocks:
+        _report(4, done, points)
+        yield block
+        done += len(block)
+
+
+def _report(stage: int, done: int, points: int) -> None:
+    _stage[0][:] = [stage, done, points]
 
 
 def _changes() -> Shard:

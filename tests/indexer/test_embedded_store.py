@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from topicidx.errors import InvalidPointError, StoreError
 from topicidx.indexer.embedded import EmbeddedStore
-from topicidx.indexer.store import PointFilter, StoreWriter, VectorStore
+from topicidx.indexer.store import PointFilter, Rewrite, StoreWriter, VectorStore
 
 Float32 = NDArray[np.float32]
 DIMENSIONS = 8
@@ -299,7 +299,7 @@ def test_replacing_a_payload_keeps_the_vector_and_the_named_fields(engine: Engin
     ids = some_ids(2)
     write(engine, ids, unit_vectors(2), [{"city": "london", "sha256": "ab", "width": 3, "gone": 1} for _ in ids])
     with engine.writer() as writer:
-        writer.replace_payload(ids[0], {"city": "paris", "new": [1]}, ("sha256", "width", "not there"))
+        writer.rewrite([Rewrite(ids[0], ids[0], {"city": "paris", "new": [1]}, ("sha256", "width", "not there"))])
         assert writer.publish() == 2
     with engine.open() as store:
         assert [record.payload for record in store.retrieve(ids)] == [

@@ -28,6 +28,7 @@ from topicidx.errors import (
 )
 from topicidx.indexer.embedded import EmbeddedStore, writer
 from topicidx.indexer.embedded.writer import EmbeddedWriter
+from topicidx.indexer.store import Rewrite
 
 DIMENSIONS = 4
 SPACE = "a space"
@@ -178,7 +179,7 @@ def test_what_is_published_over_many_generations_is_what_was_written_last(store:
         with writing(store) as writer:
             for number in range(3 + tag):
                 upsert(writer, [number], tag=tag)
-            writer.replace_payload(UUID(int=3), {"number": 2, "replaced": tag}, ())
+            writer.rewrite([Rewrite(UUID(int=3), UUID(int=3), {"number": 2, "replaced": tag})])
             assert writer.publish() == 3 + tag
         with EmbeddedStore.open(store) as opened:
             assert [record.payload for record in opened.scroll()] == [
@@ -601,7 +602,7 @@ def test_a_damaged_store_is_named_with_what_to_do(published: Path, store: Path, 
 def test_a_store_written_by_a_newer_version_asks_for_an_upgrade(published: Path, store: Path) -> None:
     shutil.copytree(published, store)
     path = store / "photos" / "g000001" / "generation.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 2, "graph": "hnsw"}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 99, "graph": "hnsw"}))
     with pytest.raises(StoreDamagedError, match="upgrade topicidx"):
         EmbeddedStore.open(store)
 
