@@ -14,7 +14,10 @@ class Equals:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A number field lies within these bounds; None is no bound."""
+    """A number field, or an element of it where it is a list, lies within these bounds; None is no bound.
+
+    Engines compare as 64-bit floats, so that whole numbers beyond 2**53 are told apart by `Equals` only.
+    """
 
     field: str
     gt: float | None = None
@@ -25,7 +28,10 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class During:
-    """A time field lies within these bounds (UTC where they name no zone); None is no bound."""
+    """A time field, or an element of it where it is a list, lies within these bounds; None is no bound.
+
+    Bounds and stored times (ISO 8601 text) are in UTC where they name no zone. Text that is no time lies within no bounds.
+    """
 
     field: str
     gte: datetime | None = None
