@@ -70,6 +70,11 @@ def json_path(field: str) -> str:
     return field if field.isascii() and field.replace("_", "a").replace("-", "a").isalnum() else f'"{field}"'
 
 
+def field_of(path: str) -> str:
+    """The payload field that a JSON path of one name, quoted or not, leads to: the inverse of `json_path`."""
+    return path[1:-1] if path.startswith('"') else path
+
+
 def is_nameable(field: str) -> bool:
     """Whether engines can be asked for a payload field of this name."""
     return _NO_NAME.isdisjoint(field)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from topicidx.errors import QuerySyntaxError
+from topicidx.indexer.syntax import pointing
 
 #: Weights beyond this drown every other term.
 MAX_WEIGHT = 100.0
@@ -48,5 +49,4 @@ def _weight(written: str | None, query: str, position: int) -> float:
 
 
 def _wrong(query: str, position: int, message: str) -> QuerySyntaxError:
-    pointer = " " * position + "^"
-    return QuerySyntaxError(f"{message} (character {position + 1})\n  {query}\n  {pointer}")
+    return QuerySyntaxError(pointing(message, query, position))
