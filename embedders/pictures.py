@@ -2,8 +2,10 @@
 
 import errno
 import hashlib
+import re
 import stat
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,21 +39,42 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# EXIF's time, and what programs make of it: other separators, a fraction of a second, an offset in the same field.
+_TIME = re.compile(r"([0-9]{4})[:/-]([0-9]{2})[:/-]([0-9]{2})[ T]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]*)?(\S{6}|Z|)")
+_OFFSET = re.compile(r"[+-](?:0[0-9]|1[0-4]):[0-5][0-9]|Z")
+#: Where times are looked for, each with its offset from UTC; the first that is one counts.
+_TIME_TAGS = (
+    (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
+    (ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
+    (ExifTags.Base.DateTime, ExifTags.Base.OffsetTime),
+)
+
 # Damaged files are told by their reasons, and sizes are checked here, against the caller's limit.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place on Earth, in degrees (WGS 84): latitude -90 to 90, north positive, longitude -180 to 180, east positive."""
+
+    latitude: float
+    longitude: float
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A decoded picture: upright RGB pixels, reduced but at least as large as asked for, and facts of its file.
 
-    width and height are those of the full, upright picture, in pixels; taken_at is EXIF's local time in ISO 8601.
+    width and height are those of the full, upright picture, in pixels. taken_at is EXIF's local time in ISO 8601, to the
+    second: `2019-06-30T18:05:09+02:00` where EXIF tells the offset from UTC, `2019-06-30T18:05:09` where it does not.
+    location is where EXIF's GPS fields say that the picture was taken. What is damaged or left blank is None.
     """
 
     image: Image.Image
     width: int
     height: int
     taken_at: str | None
+    location: Location | None = None
 
 
 def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -68,7 +91,7 @@ def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> 
             size = image.size
             image.draft("RGB", (at_least, at_least))
             image.load()
-            orientation, taken_at = _exif_of(image)
+            orientation, taken_at, location = _exif_of(image)
             pixels = _to_rgb(image)
     except ImageError:
         raise
@@ -83,7 +106,7 @@ def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> 
         raise ImageError(f"damaged: {error}" if str(error) else f"damaged: {type(error).__name__}") from error
     width, height = reversed(size) if orientation in {5, 6, 7, 8} else size
     upright = pixels.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else pixels
-    return Picture(upright, width, height, taken_at)
+    return Picture(upright, width, height, taken_at, location)
 
 
 def sha256_of(path: Path) -> str:
@@ -137,19 +160,64 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _exif_of(image: Image.Image) -> tuple[int, str | None]:
-    """Orientation (1 is upright) and local time; damaged EXIF counts as none, for the picture itself may be whole."""
+def _exif_of(image: Image.Image) -> tuple[int, str | None, Location | None]:
+    """Orientation (1 is upright), time and place; damaged EXIF counts as none, for the picture itself may be whole."""
     try:
         exif = image.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation)
-        written = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+        main = dict(exif)
     except Exception:
-        return 1, None
-    return (orientation if isinstance(orientation, int) else 1), _iso_time(written)
+        return 1, None, None
+    orientation = main.get(ExifTags.Base.Orientation)
+    taken_at = _time_of(main | _part(exif, ExifTags.IFD.Exif))
+    location = _location_of(_part(exif, ExifTags.IFD.GPSInfo))
+    return (orientation if isinstance(orientation, int) else 1), taken_at, location
 
 
-def _iso_time(written: object) -> str | None:
+def _part(exif: Image.Exif, part: ExifTags.IFD) -> dict[int, object]:
+    """A part of the EXIF that has tags of its own; each may be damaged by itself."""
     try:
-        return datetime.strptime(str(written), "%Y:%m:%d %H:%M:%S").isoformat()  # EXIF's time has no zone
-    except ValueError:
+        return exif.get_ifd(part)
+    except Exception:
+        return {}
+
+
+def _time_of(tags: Mapping[int, object]) -> str | None:
+    for time_tag, offset_tag in _TIME_TAGS:
+        written = _TIME.fullmatch(_text(tags.get(time_tag)))
+        if written is None:
+            continue
+        year, month, day, time, offset = written.groups()
+        offset = next((found for found in (offset, _text(tags.get(offset_tag))) if _OFFSET.fullmatch(found)), "")
+        try:
+            return datetime.fromisoformat(f"{year}-{month}-{day}T{time}{offset}").isoformat()
+        except ValueError:  # a day that is not in the calendar; cameras write zeros until their clock is set
+            continue
+    return None
+
+
+def _location_of(gps: Mapping[int, object]) -> Location | None:
+    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", limit=90)
+    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", limit=180)
+    # Devices that have not found their place write zeros.
+    if latitude is None or longitude is None or latitude == longitude == 0:
         return None
+    return Location(latitude, longitude)
+
+
+def _degrees(angle: object, reference: object, directions: str, *, limit: int) -> float | None:
+    """Degrees to a tenth of a metre, from degrees, minutes and seconds and the direction (positive, negative) they go."""
+    direction = _text(reference).upper()
+    if not (isinstance(angle, tuple) and len(angle) == 3):  # tuples are of numbers; Pillow has other types for text
+        return None
+    degrees, minutes, seconds = map(float, angle)
+    total = round(degrees + minutes / 60 + seconds / 3600, 6)
+    # NaN, which is what Pillow makes of a denominator of zero, fails every comparison.
+    if not (degrees >= 0 and 0 <= minutes <= 60 and 0 <= seconds <= 60 and total <= limit):
+        return None
+    return {directions[0]: total, directions[1]: 0.0 - total}.get(direction)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    return value.strip("\0 \t\r\n") if isinstance(value, str) else ""
