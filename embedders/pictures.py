@@ -164,7 +164,7 @@ def _exif_of(image: Image.Image) -> tuple[int, str | None, Location | None]:
     """Orientation (1 is upright), time and place; damaged EXIF counts as none, for the picture itself may be whole."""
     try:
         exif = image.getexif()
-        main = dict(exif)
+        main = {tag: exif.get(tag) for tag in (ExifTags.Base.Orientation, ExifTags.Base.DateTime)}
     except Exception:
         return 1, None, None
     orientation = main.get(ExifTags.Base.Orientation)
