@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from topicidx.cli.commands import demo, info, ingest, query, topics, train
+from topicidx.cli.commands import (
+    backup,
+    copy,
+    demo,
+    export,
+    info,
+    ingest,
+    query,
+    restore,
+    sources,
+    topics,
+    train,
+    upkeep,
+)
 from topicidx.errors import TopicidxError
 from topicidx.version import __version__
 
@@ -23,6 +36,15 @@ app.command("ingest")(ingest.ingest)
 app.command("query", context_settings={"ignore_unknown_options": True})(query.query)
 app.command("topics")(topics.topics)
 app.command("info")(info.info)
+app.command("sources")(sources.sources)
+app.command("relocate")(sources.relocate)
+app.command("duplicates")(upkeep.duplicates)
+app.command("rollback")(upkeep.rollback)
+app.command("gc")(upkeep.gc)
+app.command("copy")(copy.copy)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
+app.command("export")(export.export)
 app.command("demo")(demo.demo)
 
 

@@ -90,6 +90,8 @@ class IngestSettings(BaseModel):
     decode_threads: Positive | None = None
     #: Pictures with more pixels than this are refused (decompression bombs).
     max_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 178_956_970
+    #: Payload fields, besides those that every store has, to be indexed for `--where`, and as what.
+    index_fields: dict[str, Literal["keyword", "integer", "float", "bool", "datetime"]] = {}
 
 
 class ServerSettings(BaseModel):

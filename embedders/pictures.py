@@ -110,7 +110,8 @@ def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> 
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hexadecimal digits. Raises ImageError where it cannot be read."""
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits. Raises ImageError where it cannot be read, or is empty."""
+    _check_file(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

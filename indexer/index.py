@@ -1,10 +1,11 @@
 """Index: a topic space and a store, searched by words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.embedders.word_table import VectorName
 from topicidx.errors import QuerySyntaxError, SettingsError, SpaceMismatchError, UnknownCityError, UnknownWordError
+from topicidx.indexer.conditions import Condition
 from topicidx.indexer.keys import city_key
 from topicidx.indexer.query_language import Term, parse_query
 from topicidx.indexer.scoring import ScoredPoint, rank_by_dot_product, rank_by_product
@@ -103,35 +105,52 @@ class Index:
         match: Match = "all",
         limit: int = 10,
         cities: Sequence[str] = (),
+        where: Condition | None = None,
         min_score: float | None = None,
+        unique: bool = False,
     ) -> SearchResult:
         """The pictures that `query` describes, best first, ranked exactly.
 
         match="all": score is the weighted geometric mean of the words' lifts, so that every word counts; 1 is the
         collection's average. match="mean": the published method, one dot product with the mean of the words' topic
         distributions. Words the captions never used are left out and named in the result. A query of negative words
-        alone ranks the pictures that have the least of them.
+        alone ranks the pictures that have the least of them. where: a condition on the payload (see `parse_where`). unique:
+        of pictures with the same bytes only the first.
         Raises QuerySyntaxError for an empty query or one of stop words alone, UnknownWordError where no word is known,
         UnknownCityError where no picture is of a city asked for.
         """
-        ranked, unknown = self.rank(query, match=match, limit=limit, cities=cities)
-        ranked = [point for point in ranked if min_score is None or point.score >= min_score]
-        return SearchResult(query, self._hits(ranked), unknown)
+        depth = limit
+        while True:
+            ranked, unknown = self.rank(query, match=match, limit=depth, cities=cities, where=where)
+            payloads = {record.id: record.payload for record in self.store.retrieve([point.id for point in ranked])}
+            chosen = [point for point in ranked if min_score is None or point.score >= min_score]
+            if unique:
+                chosen = _first_of_each(chosen, payloads)
+            below = min_score is not None and bool(ranked) and ranked[-1].score < min_score
+            if not unique or len(chosen) >= limit or len(ranked) < depth or below:
+                return SearchResult(query, self._hits(chosen[:limit], payloads), unknown)
+            depth *= 2
 
     def rank(
-        self, query: str, *, match: Match = "all", limit: int = 10, cities: Sequence[str] = ()
+        self,
+        query: str,
+        *,
+        match: Match = "all",
+        limit: int = 10,
+        cities: Sequence[str] = (),
+        where: Condition | None = None,
     ) -> tuple[list[ScoredPoint], tuple[Unknown, ...]]:
         """What `search` finds as ids and scores alone, and the words that were left out."""
         if limit < 1:
             raise SettingsError(f"limit {limit}: at least 1 picture must be asked for")
         words, weights, unknown = self._resolve(parse_query(query))
-        where = self._in_cities(cities) if cities else None
+        among = PointFilter(self._known_cities(cities), where=where) if cities or where is not None else None
         if match == "all" and self.space.scores == "lift":
-            ranked = rank_by_product(self.store, self.space.words.vectors("lift", words), weights, limit, where)
+            ranked = rank_by_product(self.store, self.space.words.vectors("lift", words), weights, limit, among)
         else:
             name: VectorName = "topics" if match == "mean" else "lift"
             mean = weights @ self.space.words.vectors(name, words).astype(np.float64) / np.abs(weights).sum()
-            ranked = rank_by_dot_product(self.store, mean.astype(np.float32), limit, where)
+            ranked = rank_by_dot_product(self.store, mean.astype(np.float32), limit, among)
         return ranked, unknown
 
     def _resolve(self, terms: Sequence[Term]) -> tuple[list[int], NDArray[np.float64], tuple[Unknown, ...]]:
@@ -163,7 +182,7 @@ class Index:
             )
         return list(weights), np.array(list(weights.values())), tuple(unknown.values())
 
-    def _in_cities(self, cities: Sequence[str]) -> PointFilter:
+    def _known_cities(self, cities: Sequence[str]) -> tuple[str, ...]:
         from rapidfuzz import process
 
         wanted = tuple(dict.fromkeys(map(city_key, cities)))
@@ -173,7 +192,7 @@ class Index:
                 near = [name for name, _, _ in process.extract(city, known, limit=SUGGESTIONS, score_cutoff=CLOSE)]
                 hint = f" (did you mean {' or '.join(near)}?)" if near else "; `topicidx info` lists its cities"
                 raise UnknownCityError(f"no picture in the store is of the city {city!r}{hint}")
-        return PointFilter(wanted)
+        return wanted
 
     def _nearest(self, form: str) -> tuple[str, ...]:
         from rapidfuzz import process
@@ -186,11 +205,10 @@ class Index:
     def _forms(self) -> dict[str, str]:
         return {form: word.form for word in self.space.words.vocabulary.words for form, _ in word.forms}
 
-    def _hits(self, ranked: Sequence[ScoredPoint]) -> tuple[Hit, ...]:
-        records = {record.id: record.payload for record in self.store.retrieve([point.id for point in ranked])}
+    def _hits(self, ranked: Sequence[ScoredPoint], payloads: Mapping[UUID, Payload]) -> tuple[Hit, ...]:
         return tuple(
-            self._hit(rank, point, records[point.id])
-            for rank, point in enumerate((point for point in ranked if point.id in records), start=1)
+            self._hit(rank, point, payloads[point.id])
+            for rank, point in enumerate((point for point in ranked if point.id in payloads), start=1)
         )
 
     def _hit(self, rank: int, point: ScoredPoint, payload: Payload) -> Hit:
@@ -205,3 +223,15 @@ class Index:
             path=self.sources.file_of(image) if self.sources else None,
             payload=payload,
         )
+
+
+def _first_of_each(ranked: Sequence[ScoredPoint], payloads: Mapping[UUID, Payload]) -> list[ScoredPoint]:
+    """The points without those whose pictures have the bytes of one further up."""
+    seen: set[object] = set()
+    first = []
+    for point in ranked:
+        content = payloads.get(point.id, {}).get("sha256") or point.id
+        if content not in seen:
+            seen.add(content)
+            first.append(point)
+    return first

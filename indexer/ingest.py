@@ -1,41 +1,31 @@
 """Ingest: pictures to topic vectors to a store, nothing twice."""
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-
 from topicidx.atomic import write_file
-from topicidx.embedders.pictures import open_picture, sha256_of
 from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
-from topicidx.indexer.keys import city_key, file_of, point_id
+from topicidx.indexer.keys import file_of, point_id, source_of
+from topicidx.indexer.looking import Copy, Decoded, File, Known, Looker, Planner, Refused
+from topicidx.indexer.payload import DECODED_FIELDS, Columns, digest_of, payload_of, top_topics
 from topicidx.indexer.sources import Source
-from topicidx.indexer.store import Rewrite, StoreWriter
-from topicidx.post import JsonValue, Post
+from topicidx.indexer.store import FieldType, Record, Rewrite, StoreWriter
+from topicidx.post import JsonValue
 from topicidx.settings import IngestSettings
 
 #: Payload fields that say whether a picture has changed since it was indexed.
-KNOWN_FIELDS = ("image", "size", "mtime", "post")
-#: Payload fields that a source's own columns never replace.
-OWN_FIELDS = frozenset({
-    "image", "source", "city", "city_label", "captions", "sha256", "size", "mtime", "width", "height", "taken_at", "topics",
-    "space", "post",
-})  # fmt: skip
-#: Payload fields that only decoding and encoding a picture can tell.
-DECODED_FIELDS = ("sha256", "width", "height", "taken_at", "topics")
-#: How many of a picture's leading topics its payload names.
-TOP_TOPICS = 5
+KNOWN_FIELDS = ("image", "size", "mtime", "post", "sha256", "gps_city")
 #: Points between two checkpoints, and seconds that may pass without one.
 CHECKPOINT_POINTS, CHECKPOINT_SECONDS = 5_000, 60.0
+#: Payloads that are rewritten in one go.
+REWRITES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +41,15 @@ class Skipped:
 
 @dataclass
 class IngestReport:
-    """What an ingest did. points: how many the collection holds now; images_per_second: of those decoded."""
+    """What an ingest did, or with `dry_run` would do.
 
+    indexed: pictures decoded and encoded; reused: those whose vector was taken over from a picture of the same bytes; updated:
+    those of which only the payload was written; points: how many the collection holds now; images_per_second: of those indexed.
+    """
+
+    dry_run: bool = False
     indexed: int = 0
+    reused: int = 0
     updated: int = 0
     unchanged: int = 0
     skipped: list[Skipped] = field(default_factory=list)
@@ -63,8 +59,18 @@ class IngestReport:
     images_per_second: float = 0.0
     #: Pictures of the store that are not of this source, by source name.
     other_sources: dict[str, int] = field(default_factory=dict)
-    #: Pictures of this source that the store holds but whose files are gone.
+    #: Pictures of what was ingested that the store held but whose files are gone, and how many of them were removed from it.
     vanished: int = 0
+    pruned: int = 0
+    #: Pictures in the store that have the same bytes as another one of it.
+    duplicates: int = 0
+    #: Pictures with a GPS position whose city was not looked up, because the gazetteer is not installed.
+    without_gazetteer: int = 0
+    #: Values that are not of their field's type, by field, and such a value of each.
+    refused_values: dict[str, int] = field(default_factory=dict)
+    refused_examples: dict[str, JsonValue] = field(default_factory=dict)
+    #: Fields to be indexed that no picture of this source has.
+    unseen_fields: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The report in JSON values."""
@@ -75,25 +81,6 @@ class IngestReport:
 OnPicture = Callable[[IngestReport], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A post whose file is there: what identifies the file's content, and what its payload will hold."""
-
-    post: Post
-    id: UUID
-    size: int
-    mtime: int
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    file: _File
-    pixels: NDArray[np.uint8] | None = None
-    facts: dict[str, JsonValue] = field(default_factory=dict)
-    error: ImageError | None = None
-
-
 def ingest(
     source: Source,
     space: TopicSpace,
@@ -101,76 +88,139 @@ def ingest(
     settings: IngestSettings | None = None,
     *,
     skipped_file: Path,
+    prune: bool = False,
     on_picture: OnPicture | None = None,
 ) -> IngestReport:
     """Bring every picture of `source` into the store that `writer` holds, and publish.
 
-    Files whose size and time of change are those of their point are not decoded; where only captions, city or other
-    columns changed, only the payload is written. Pictures that cannot be read are listed in `skipped_file` (JSON lines)
-    and not tried again until they change. Interrupted, the same call goes on from the last checkpoint.
+    Files whose size and time of change are those of their point are not read; those that have the bytes of a stored picture
+    (renamed, copied, touched) are not decoded; where only captions, city or other columns changed, only the payload is
+    written. Pictures that cannot be read are listed in `skipped_file` (JSON lines) and not tried again until they change.
+    With `prune`, pictures of the source whose files are gone are removed from the store. Interrupted, the same call goes on
+    from the last checkpoint.
     """
-    return _Ingest(
-        source, space, writer, settings or IngestSettings(), skipped_file, on_picture or (lambda report: None)
-    ).run()
+    settings = settings or IngestSettings()
+    if settings.index_fields:
+        writer.index_fields(settings.index_fields)
+    run = _Ingest(source, space, settings, skipped_file, on_picture, writer.fields, writer.known(KNOWN_FIELDS))
+    return run.write_to(writer, prune=prune)
+
+
+def plan_ingest(
+    source: Source,
+    space: TopicSpace,
+    known: Iterable[Record],
+    fields: Mapping[str, FieldType],
+    settings: IngestSettings | None = None,
+    *,
+    skipped_file: Path,
+    prune: bool = False,
+    on_picture: OnPicture | None = None,
+) -> IngestReport:
+    """What `ingest` would do, given the `known` records (with KNOWN_FIELDS) of a store and the `fields` that it indexes.
+
+    Nothing is decoded or written, so that broken pictures not met before count as indexed.
+    """
+    settings = settings or IngestSettings()
+    run = _Ingest(source, space, settings, skipped_file, on_picture, {**fields, **settings.index_fields}, known)
+    return run.plan(prune=prune)
 
 
 class _Ingest:
     def __init__(
-        self, source: Source, space: TopicSpace, writer: StoreWriter, settings: IngestSettings, skipped_file: Path,
-        on_picture: OnPicture,
+        self, source: Source, space: TopicSpace, settings: IngestSettings, skipped_file: Path, on_picture: OnPicture | None,
+        fields: Mapping[str, FieldType], known: Iterable[Record],
     ) -> None:  # fmt: skip
         self.source = source
         self.space = space
-        self.writer = writer
         self.settings = settings
         self.skipped_file = skipped_file
-        self.on_picture = on_picture
+        self.on_picture = on_picture or (lambda report: None)
+        self.columns = Columns(fields)
         self.report = IngestReport()
         self.not_seen: dict[UUID, str] = {}
-        self.known = self._read_known()
+        self.known = self._read_known(known)
         self.broken = _read_skipped(skipped_file)
-        self.since_checkpoint = 0
-        self.last_checkpoint = time.monotonic()
+        self.looker = Looker(space, settings, self.known)
 
-    def run(self) -> IngestReport:
+    def plan(self, *, prune: bool) -> IngestReport:
+        """Say what would be done."""
+        self.report.dry_run = True
+        planner, new = Planner(self.known), 0
+        for file in self._changed(lambda file: None):
+            looked = planner.look(file)
+            if isinstance(looked, Refused):
+                self.skip(looked)
+                continue
+            new += file.id not in self.known
+            if isinstance(looked, Copy):
+                self.count_copy(looked)
+            else:
+                self.report.indexed += 1
+            self.on_picture(self.report)
+        self.report.vanished = len(self._gone())
+        self.report.pruned = self.report.vanished if prune else 0
+        self.report.points = len(self.known) + new - self.report.pruned
+        self._finish()
+        return self.report
+
+    def write_to(self, writer: StoreWriter, *, prune: bool) -> IngestReport:
+        """Do it."""
         began = time.perf_counter()
-        batch: list[_Decoded] = []
+        out = _Output(self, writer)
         threads = self.settings.decode_threads or default_threads()
         # Twice the batch, so that decoding goes on while the network runs.
-        for decoded in map_ahead(self._decode, self._changed(), threads=threads, ahead=2 * self.settings.batch_size):
-            self.report.decoded += 1
-            if decoded.error is not None:
-                self._skip(decoded.file, decoded.error)
-                continue
-            batch.append(decoded)
-            if len(batch) == self.settings.batch_size:
-                self._write(batch)
-                batch = []
-        if batch:
-            self._write(batch)
-        self.report.vanished = sum(not file_of(key, self.source.root).exists() for key in self.not_seen.values())
-        self.report.points = self.writer.publish()
-        others = [entry for entry in self.broken.values() if entry.image.partition("/")[0] != self.source.name]
+        ahead = 2 * self.settings.batch_size
+        for looked in map_ahead(self.looker.look, self._changed(out.rewrite), threads=threads, ahead=ahead):
+            out.take(looked)
+        out.finish()
+        gone = self._gone()
+        self.report.vanished = len(gone)
+        if prune and gone:
+            writer.delete(gone)
+            self.looker.forget(gone)
+            self.report.pruned = len(gone)
+        self.report.points = writer.publish()
+        others = [entry for entry in self.broken.values() if source_of(entry.image) != self.source.name]
         _write_skipped(self.skipped_file, others + self.report.skipped)
+        self._finish()
         self.report.seconds = time.perf_counter() - began
         self.report.images_per_second = self.report.indexed / max(self.report.seconds, 1e-9)
         return self.report
 
-    def _read_known(self) -> dict[UUID, tuple[object, object, object]]:
-        known: dict[UUID, tuple[object, object, object]] = {}
-        for record in self.writer.known(KNOWN_FIELDS):
-            payload = record.payload
-            known[record.id] = (payload.get("size"), payload.get("mtime"), payload.get("post"))
-            key = str(payload.get("image"))
-            name = key.partition("/")[0]
+    def payload(self, file: File, gps_city: JsonValue) -> dict[str, JsonValue]:
+        """The payload of a picture but for what decoding tells."""
+        return payload_of(
+            file.post, file.columns, file.digest, size=file.size, mtime=file.mtime, space=self.space.vector_space,
+            gps_city=gps_city if isinstance(gps_city, str) else None,
+        )  # fmt: skip
+
+    def count_copy(self, copy: Copy) -> None:
+        if copy.of == copy.file.id:
+            self.report.updated += 1
+        else:
+            self.report.reused += 1
+
+    def skip(self, refused: Refused) -> None:
+        # What may pass, such as a missing permission, is tried again next time.
+        file = refused.file
+        size, mtime = (file.size, file.mtime) if refused.error.lasting else (None, None)
+        self._done(Skipped(file.post.image, _printable(file.post.path), str(refused.error), size, mtime))
+
+    def _read_known(self, records: Iterable[Record]) -> dict[UUID, Known]:
+        known: dict[UUID, Known] = {}
+        for record in records:
+            known[record.id] = Known.of(record.payload)
+            key = str(record.payload.get("image"))
+            name = source_of(key)
             if name == self.source.name:
                 self.not_seen[record.id] = key
             else:
                 self.report.other_sources[name] = self.report.other_sources.get(name, 0) + 1
         return known
 
-    def _changed(self) -> Iterator[_File]:
-        """The pictures that must be decoded; all others are dealt with here."""
+    def _changed(self, rewrite: Callable[[File], None]) -> Iterator[File]:
+        """The pictures that must be looked at; all others are dealt with here."""
         for post in self.source.posts():
             try:
                 status = post.path.stat()
@@ -178,90 +228,142 @@ class _Ingest:
                 reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 self._done(Skipped(post.image, _printable(post.path), reason))
                 continue
-            file = _File(post, point_id(post.image), status.st_size, status.st_mtime_ns, _digest(post))
+            columns = self.columns.read(post)
+            file = File(
+                post, point_id(post.image), status.st_size, status.st_mtime_ns, columns, digest_of(post, columns)
+            )
             self.not_seen.pop(file.id, None)
-            size, mtime, digest = self.known.get(file.id, (None, None, None))
+            known = self.known.get(file.id)
             broken = self.broken.get(post.image)
-            if (size, mtime) == (file.size, file.mtime):
-                if digest == file.digest:
+            if known is not None and (known.size, known.mtime) == (file.size, file.mtime):
+                if known.post == file.digest:
                     self.report.unchanged += 1
-                    self.on_picture(self.report)
                 else:
-                    self._update_payload(file)
+                    rewrite(file)
+                    self.report.updated += 1
+                self.on_picture(self.report)
             elif broken is not None and (broken.size, broken.mtime) == (file.size, file.mtime):
                 self._done(broken)
             else:
-                self.space.image_encoder  # noqa: B018 loaded here, in one thread, and only if there is work for it
                 yield file
 
-    def _decode(self, file: _File) -> _Decoded:
-        encoder = self.space.image_encoder
-        try:
-            picture = open_picture(file.post.path, at_least=encoder.input_size, max_pixels=self.settings.max_pixels)
-            facts: dict[str, JsonValue] = {
-                "sha256": sha256_of(file.post.path), "width": picture.width, "height": picture.height,
-                "taken_at": picture.taken_at,
-            }  # fmt: skip
-            return _Decoded(file, encoder.prepare(picture.image), facts)
-        except ImageError as error:
-            return _Decoded(file, error=error)
-
-    def _write(self, batch: list[_Decoded]) -> None:
-        vectors = self.space.image_encoder.encode([decoded.pixels for decoded in batch if decoded.pixels is not None])
-        payloads = [
-            _payload(decoded.file, self.space.vector_space, decoded.facts | {"topics": _top_topics(vector)})
-            for decoded, vector in zip(batch, vectors, strict=True)
-        ]
-        self.writer.upsert([decoded.file.id for decoded in batch], vectors, payloads)
-        self.report.indexed += len(batch)
-        self.on_picture(self.report)
-        self.since_checkpoint += len(batch)
-        if self.since_checkpoint >= CHECKPOINT_POINTS or time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
-            self.writer.checkpoint()
-            self.since_checkpoint = 0
-            self.last_checkpoint = time.monotonic()
-
-    def _update_payload(self, file: _File) -> None:
-        self.writer.rewrite([Rewrite(file.id, file.id, _payload(file, self.space.vector_space, {}), DECODED_FIELDS)])
-        self.report.updated += 1
-        self.on_picture(self.report)
-
-    def _skip(self, file: _File, error: ImageError) -> None:
-        # What may pass, such as a missing permission, is tried again next time.
-        size, mtime = (file.size, file.mtime) if error.lasting else (None, None)
-        self._done(Skipped(file.post.image, _printable(file.post.path), str(error), size, mtime))
+    def _gone(self) -> list[UUID]:
+        """The points of what was ingested whose files are not there any more."""
+        gone = []
+        for point, key in self.not_seen.items():
+            path = file_of(key, self.source.root)
+            if path.is_relative_to(self.source.folder) and not path.exists():
+                gone.append(point)
+        return gone
 
     def _done(self, skipped: Skipped) -> None:
         self.report.skipped.append(skipped)
         self.on_picture(self.report)
 
-
-def _payload(file: _File, space: str, facts: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    post = file.post
-    return {
-        **{name: value for name, value in post.payload.items() if name not in OWN_FIELDS},
-        "image": post.image,
-        "source": post.image.partition("/")[0],
-        "city": city_key(post.city) if post.city else None,
-        "city_label": post.city,
-        "captions": list(post.captions),
-        "size": file.size,
-        "mtime": file.mtime,
-        "post": file.digest,
-        "space": space,
-        **facts,
-    }
+    def _finish(self) -> None:
+        self.report.without_gazetteer = self.looker.without_gazetteer
+        self.report.duplicates = self.looker.duplicates()
+        self.report.refused_values = dict(self.columns.refused)
+        self.report.refused_examples = self.columns.examples
+        self.report.unseen_fields = sorted(set(self.settings.index_fields) - self.columns.seen)
 
 
-def _digest(post: Post) -> str:
-    """Changes when anything changes that a source says of a picture."""
-    said = json.dumps([post.captions, post.city, dict(post.payload)], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+class _Output:
+    """What is on its way to the writer: pictures to be encoded in batches, payloads to be rewritten, copies that wait for the
+    picture that they are copies of."""
 
+    def __init__(self, run: _Ingest, writer: StoreWriter) -> None:
+        self.run = run
+        self.looker = run.looker
+        self.writer = writer
+        self.batch: list[Decoded] = []
+        self.rewrites: list[Rewrite] = []
+        self.waiting: dict[bytes, list[Copy]] = {}
+        self.refused: dict[bytes, ImageError] = {}
+        self.since_checkpoint = 0
+        self.last_checkpoint = time.monotonic()
 
-def _top_topics(vector: NDArray[np.float32]) -> list[JsonValue]:
-    leading = np.argsort(-vector, kind="stable")[:TOP_TOPICS]
-    return [{"topic": int(topic), "weight": round(float(vector[topic]), 6)} for topic in leading]
+    def rewrite(self, file: File, of: UUID | None = None) -> None:
+        """Write a point with a vector that the store has: its own, or that of another one."""
+        origin = of or file.id
+        payload = self.run.payload(file, self.looker.known[origin].gps_city)
+        self.rewrites.append(Rewrite(file.id, origin, payload, DECODED_FIELDS))
+        if len(self.rewrites) >= REWRITES:
+            self._write_rewrites()
+
+    def take(self, looked: Decoded | Copy | Refused) -> None:
+        """Deal with a picture that was looked at."""
+        if isinstance(looked, Copy):
+            if looked.of is None or self.looker.holds(looked.of, looked.sha256):
+                self._take_copy(looked)
+                return
+            # The picture that had these bytes has got others in the meantime.
+            looked = self.looker.decode(looked.file, looked.sha256)
+        self.run.report.decoded += 1
+        if isinstance(looked, Refused):
+            self._refuse(looked)
+            return
+        self.looker.will_hold(looked.file, looked.sha256, looked.facts["gps_city"])
+        self.batch.append(looked)
+        if len(self.batch) >= self.run.settings.batch_size:
+            self._write_batch()
+
+    def finish(self) -> None:
+        """Write what is left."""
+        if self.batch:
+            self._write_batch()
+        self._write_rewrites()
+        assert not self.waiting, "a copy waits for a picture that never came"
+
+    def _take_copy(self, copy: Copy) -> None:
+        of = copy.of or self.looker.holder(copy.sha256)
+        if of is not None:
+            self.run.count_copy(replace(copy, of=of))
+            self.rewrite(copy.file, of)
+            self.looker.will_hold(copy.file, copy.sha256, self.looker.known[of].gps_city)
+            self.run.on_picture(self.run.report)
+        elif copy.sha256 in self.refused:
+            self.run.skip(Refused(copy.file, self.refused[copy.sha256], copy.sha256))
+        else:
+            self.waiting.setdefault(copy.sha256, []).append(copy)
+
+    def _refuse(self, refused: Refused) -> None:
+        self.run.skip(refused)
+        if refused.sha256 is not None:
+            self.refused[refused.sha256] = refused.error
+            for copy in self.waiting.pop(refused.sha256, []):
+                self._take_copy(copy)
+
+    def _write_batch(self) -> None:
+        self._write_rewrites()  # they may take over what is overwritten now
+        batch, self.batch = self.batch, []
+        run = self.run
+        vectors = run.space.image_encoder.encode([decoded.pixels for decoded in batch])
+        payloads = [
+            run.payload(decoded.file, decoded.facts["gps_city"]) | decoded.facts | {"topics": top_topics(vector)}
+            for decoded, vector in zip(batch, vectors, strict=True)
+        ]
+        self.writer.upsert([decoded.file.id for decoded in batch], vectors, payloads)
+        run.report.indexed += len(batch)
+        for decoded in batch:
+            self.looker.wrote(decoded.file.id, decoded.sha256)
+            for copy in self.waiting.pop(decoded.sha256, []):
+                self._take_copy(replace(copy, of=decoded.file.id))
+        run.on_picture(run.report)
+        self._written(len(batch))
+
+    def _write_rewrites(self) -> None:
+        if self.rewrites:
+            rewrites, self.rewrites = self.rewrites, []
+            self.writer.rewrite(rewrites)
+            self._written(len(rewrites))
+
+    def _written(self, points: int) -> None:
+        self.since_checkpoint += points
+        if self.since_checkpoint >= CHECKPOINT_POINTS or time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
+            self.writer.checkpoint()
+            self.since_checkpoint = 0
+            self.last_checkpoint = time.monotonic()
 
 
 def _printable(path: Path) -> str:
@@ -277,4 +379,5 @@ def _read_skipped(file: Path) -> dict[str, Skipped]:
 
 
 def _write_skipped(file: Path, skipped: list[Skipped]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_file(file, "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in skipped))

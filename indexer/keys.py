@@ -31,6 +31,11 @@ def source_name(folder: str) -> str:
     return _without_surrogates(unicodedata.normalize("NFC", folder)) or "root"
 
 
+def source_of(key: str) -> str:
+    """The name of the source that an image key begins with."""
+    return key.partition("/")[0]
+
+
 def point_id(key: str) -> uuid.UUID:
     """The point id of an image key."""
     return uuid.uuid5(NAMESPACE, key)

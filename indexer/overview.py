@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from topicidx.embedders.topic_space import TopicSpace
-from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.sources import SourceRegistry
+from topicidx.indexer.stores import StoreAddress, open_store
+from topicidx.settings import ServerSettings
 
 
 def describe_space(folder: Path) -> dict[str, Any]:
@@ -27,17 +28,19 @@ def describe_space(folder: Path) -> dict[str, Any]:
     }
 
 
-def describe_store(folder: Path, collection: str) -> dict[str, Any]:
-    """Facts of an embedded store's collection. Raises StoreError."""
-    with EmbeddedStore.open(folder, collection) as store:
+def describe_store(address: StoreAddress, collection: str, server: ServerSettings | None = None) -> dict[str, Any]:
+    """Facts of a store's collection. Raises StoreError."""
+    with open_store(address, collection, server) as store:
         info = store.info()
         return {
-            "folder": info.location,
+            "location": str(address),
             "collection": info.collection,
             "pictures": info.points,
             "dimensions": info.dimensions,
             "vector_space": info.vector_space,
             "generation": info.generation,
-            "sources": {name: str(root) for name, root in SourceRegistry(folder).roots.items()},
+            "previous_generation": info.previous,
+            "indexed_fields": dict(info.fields),
+            "sources": {name: str(root) for name, root in SourceRegistry(address.folder).roots.items()},
             "cities": store.facet("city"),
         }

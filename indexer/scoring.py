@@ -1,6 +1,6 @@
 """Exact ranking by products of lifts, with nothing asked of a store but its best points for a vector."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
@@ -75,7 +75,7 @@ def _scored(
     for row, column in enumerate(columns):
         missing = frozenset(ids) - column.keys()
         if missing:
-            among = PointFilter(where.cities if where else (), missing)
+            among = replace(where, ids=missing) if where else PointFilter(ids=missing)
             (found,) = store.search(signed[row : row + 1], len(missing), among)
             column.update(zip(found.ids, found.scores, strict=True))
     lifts = np.array([[column[point] for column in columns] for point in ids]) * signs

@@ -89,6 +89,17 @@ class StoreInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a build left behind: its path or the collection's name, why it is of no use, whether it is to be removed, and its
+    size in bytes where that is known."""
+
+    name: str
+    reason: str
+    remove: bool
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredIds:
     """The best points for one vector, best first: ids and dot products, float64 (n,)."""
 

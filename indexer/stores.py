@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from topicidx.errors import SettingsError
-from topicidx.indexer.store import StoreWriter, VectorStore
+from topicidx.indexer.store import Leftover, OnProgress, StoreWriter, VectorStore
 from topicidx.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -72,17 +72,20 @@ def open_writer(
     rebuild: bool = False,
     words_of: "TopicSpace | None" = None,
     server: ServerSettings | None = None,
+    on_progress: OnProgress | None = None,
 ) -> AbstractContextManager[StoreWriter]:
     """Begin to write a collection.
 
     rebuild: start from nothing, even where the collection has the vectors of this space already. words_of: the topic space
-    whose words a server is to hold beside the pictures. Raises StoreBusyError at once while another process writes to the
-    folder, another StoreError where it cannot be written.
+    whose words a server is to hold beside the pictures. on_progress: told how far publishing is. Raises StoreBusyError at
+    once while another process writes to the folder, another StoreError where it cannot be written.
     """
     if address.url is None:
         from topicidx.indexer.embedded import embedded_writer
 
-        return embedded_writer(address.folder / collection, vector_space, dimensions, rebuild=rebuild)
+        return embedded_writer(
+            address.folder / collection, vector_space, dimensions, rebuild=rebuild, on_progress=on_progress
+        )
     from topicidx.indexer.server import connect, server_writer
 
     settings = server or ServerSettings()
@@ -94,4 +97,42 @@ def open_writer(
         settings,
         rebuild=rebuild,
         words_of=words_of,
+    )
+
+
+def rollback(address: StoreAddress, collection: str, server: ServerSettings | None = None) -> tuple[str, str]:
+    """Make the generation before the live one live again; once more undoes it.
+
+    Gives the names of the generation that was live and of the one that now is. Raises StoreError where there is none to bring
+    back, StoreBusyError while an ingest writes to the folder.
+    """
+    if address.url is None:
+        from topicidx.indexer.embedded import upkeep
+
+        return upkeep.rollback(address.folder / collection)
+    from topicidx.indexer.server import connect, generations
+
+    return generations.rollback(connect(address.url, server or ServerSettings()), collection)
+
+
+def collect_garbage(
+    address: StoreAddress,
+    collection: str,
+    *,
+    unfinished: bool = False,
+    dry_run: bool = False,
+    server: ServerSettings | None = None,
+) -> list[Leftover]:
+    """Remove, and with `dry_run` only tell, what failed builds left behind.
+
+    What a stopped ingest could go on from is kept, unless `unfinished`.
+    """
+    if address.url is None:
+        from topicidx.indexer.embedded import upkeep
+
+        return upkeep.collect_garbage(address.folder / collection, unfinished=unfinished, dry_run=dry_run)
+    from topicidx.indexer.server import connect, generations
+
+    return generations.collect_garbage(
+        connect(address.url, server or ServerSettings()), collection, unfinished=unfinished, dry_run=dry_run
     )

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_folder
+from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_address_of
 from topicidx.errors import SpaceError, StoreError
 from topicidx.indexer.overview import describe_space, describe_store
 from topicidx.settings import Settings
@@ -20,7 +20,7 @@ def info(
     found: dict[str, Any] = {
         "home": str(workspace.home) if workspace else None,
         "space": _or_error(lambda: describe_space(space_folder(settings))),
-        "store": _or_error(lambda: describe_store(store_folder(settings), settings.collection)),
+        "store": _or_error(lambda: describe_store(store_address_of(settings), settings.collection, settings.server)),
     }
     found["match"] = found["space"].get("vector_space") == found["store"].get("vector_space", "none")
     if as_json:

@@ -1,14 +1,21 @@
 """`topicidx ingest`: pictures to a store."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topicidx.cli.console import progress_bar, status
-from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_folder
+from topicidx.cli.console import Show, printable, progress_bar, status
+from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_address_of
 from topicidx.settings import Settings
+
+if TYPE_CHECKING:
+    from topicidx.embedders.topic_space import TopicSpace
+    from topicidx.indexer.ingest import IngestReport
+    from topicidx.indexer.sources import Source
+    from topicidx.indexer.stores import StoreAddress
 
 #: Skipped pictures that are listed on the screen; the file has them all.
 _LISTED = 20
@@ -22,66 +29,172 @@ def ingest(
     space: Space = None,
     store: Store = None,
     collection: Collection = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What to call this source. Default: the name of its folder.", show_default=False),
+    ] = None,
     city: Annotated[str | None, typer.Option(help="The city of all these pictures.", show_default=False)] = None,
     folder_city: Annotated[
         bool,
         typer.Option(help="Take cities from sub-folder names (london/123.jpg) where they look like a list of places."),
     ] = True,
+    index_field: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Index a further column for --where, such as author:keyword; types: keyword, integer, float, bool, datetime. "
+            "May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove pictures from the store whose files are gone from the source.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done: nothing is decoded or written.")
+    ] = False,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Build the index anew from this source alone, and swap it in when it is done."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Index pictures, so that `topicidx query` finds them. What has not changed since the last time is not read again."""
     from topicidx.embedders.topic_space import TopicSpace
-    from topicidx.indexer.embedded import EmbeddedStore
-    from topicidx.indexer.ingest import IngestReport
     from topicidx.indexer.ingest import ingest as ingest_source
+    from topicidx.indexer.payload import parse_index_fields
     from topicidx.indexer.sources import SourceRegistry, open_source
+    from topicidx.indexer.stores import open_writer
 
-    settings = Settings.load(home=home, space=space, store=store, collection=collection)
+    fields = parse_index_fields(index_field or [])
+    settings = Settings.load(
+        home=home, space=space, store=store, collection=collection, ingest={"index_fields": fields or None}
+    )
     opened = open_source(source, city=city, folder_city=folder_city)
     topic_space = TopicSpace.load(space_folder(settings))
-    folder = store_folder(settings)
-    vector_space, dimensions = topic_space.vector_space, topic_space.dimensions
-    skipped_file = folder / settings.collection / "skipped.jsonl"
-    with progress_bar() as show, EmbeddedStore.writer(folder, settings.collection, vector_space, dimensions) as writer:
+    address = store_address_of(settings)
+    skipped_file = address.folder / settings.collection / "skipped.jsonl"
+    taken = _sources_on_the_server(address, settings) if name is None else ()
+    if dry_run:
+        known_as = SourceRegistry(address.folder).resolve(opened, name, taken=taken)
+        with progress_bar() as show:
+            report = _plan(known_as, topic_space, address, settings, skipped_file, prune, rebuild, _counting(show))
+        _tell(report, skipped_file, as_json)
+        return
+    with (
+        progress_bar() as show,
+        open_writer(
+            address,
+            settings.collection,
+            topic_space.vector_space,
+            topic_space.dimensions,
+            rebuild=rebuild,
+            words_of=topic_space,
+            server=settings.server,
+            on_progress=lambda stage, done, total: show(done, total, stage),
+        ) as writer,
+    ):
         if writer.resumes:
             status("going on from an ingest that was stopped")
-
-        def on_picture(report: IngestReport) -> None:
-            done = report.indexed + report.updated + report.unchanged + len(report.skipped)
-            show(
-                done,
-                None,
-                f"pictures: {report.indexed} indexed, {report.unchanged} unchanged, {len(report.skipped)} skipped",
-            )
-
         try:
             report = ingest_source(
-                SourceRegistry(folder).register(opened), topic_space, writer, settings.ingest, skipped_file=skipped_file,
-                on_picture=on_picture,
+                SourceRegistry(address.folder).register(opened, name, taken=taken), topic_space, writer, settings.ingest,
+                skipped_file=skipped_file, prune=prune, on_picture=_counting(show),
             )  # fmt: skip
         except KeyboardInterrupt:
             status("stopped; run the same command again to go on from here")
             raise
-    if writer.replaces_space and report.indexed:
+        replaced = writer.replaces_space
+    if replaced and report.indexed:
         status(
             "the store was filled with another topic space before: it now holds this source alone; ingest your other "
-            "sources again too"
+            "sources again too (`topicidx rollback` brings the old index back)"
         )
+    _tell(report, skipped_file, as_json)
+
+
+def _sources_on_the_server(address: "StoreAddress", settings: Settings) -> tuple[str, ...]:
+    """Sources that a server has pictures of: others may have put them there. A folder's are all in its own table."""
+    from topicidx.errors import StoreNotFoundError
+    from topicidx.indexer.stores import open_store
+
+    if address.url is None:
+        return ()
+    try:
+        with open_store(address, settings.collection, settings.server) as store:
+            return tuple(store.facet("source"))
+    except StoreNotFoundError:
+        return ()
+
+
+def _plan(
+    source: "Source", space: "TopicSpace", address: "StoreAddress", settings: Settings, skipped_file: Path, prune: bool,
+    rebuild: bool, on_picture: "Callable[[IngestReport], None]",
+) -> "IngestReport":  # fmt: skip
+    from topicidx.errors import StoreNotFoundError
+    from topicidx.indexer.ingest import KNOWN_FIELDS, plan_ingest
+    from topicidx.indexer.stores import open_store
+
+    try:
+        with open_store(address, settings.collection, settings.server) as store:
+            info = store.info()
+            same = info.vector_space == space.vector_space and not rebuild
+            known = list(store.scroll(KNOWN_FIELDS)) if same else []
+            fields = info.fields
+    except StoreNotFoundError:
+        known, fields = [], {}
+    return plan_ingest(
+        source, space, known, fields, settings.ingest, skipped_file=skipped_file, prune=prune, on_picture=on_picture
+    )
+
+
+def _counting(show: Show) -> "Callable[[IngestReport], None]":
+    def on_picture(report: "IngestReport") -> None:
+        done = report.indexed + report.reused + report.updated + report.unchanged + len(report.skipped)
+        show(
+            done,
+            None,
+            f"pictures: {report.indexed} indexed, {report.unchanged} unchanged, {len(report.skipped)} skipped",
+        )
+
+    return on_picture
+
+
+def _tell(report: "IngestReport", skipped_file: Path, as_json: bool) -> None:
     for skipped in report.skipped[:_LISTED]:
         status(f"skipped {skipped.path!r}: {skipped.reason}")
     if len(report.skipped) > _LISTED:
-        status(f"... and {len(report.skipped) - _LISTED} more; all are listed in {skipped_file}")
-    if report.vanished:
+        listed = "" if report.dry_run else f"; all are listed in {skipped_file}"
+        status(f"... and {len(report.skipped) - _LISTED} more{listed}")
+    for field, count in report.refused_values.items():
+        example = printable(repr(report.refused_examples[field]))
+        status(f"{count} values of {field!r} are not of its type and were left out, such as {example}")
+    for field in report.unseen_fields:
+        status(f"no picture of this source has a column {field!r} to be indexed: is the name right?")
+    if report.without_gazetteer:
         status(
-            f"{report.vanished} pictures in the store are no longer where they were, and are still found; to leave them out, "
-            f"remove {folder} and ingest all your sources again"
+            f"{report.without_gazetteer} pictures say where they were taken; to have their cities looked up, install the "
+            "gazetteer (pip install 'topicidx[gps]') and run this again with --rebuild"
+        )
+    if report.vanished and not report.pruned:
+        status(
+            f"{report.vanished} pictures in the store are no longer where they were, and are still found; "
+            "run this again with --prune to remove them from the store"
+        )
+    if report.duplicates:
+        status(
+            f"{report.duplicates} pictures in the store are exact copies of others; `topicidx duplicates` lists them, "
+            "`topicidx query --unique` shows one of each"
         )
     if as_json:
         print(json.dumps(report.to_json()))
         return
-    updated = f"{report.updated} updated, " if report.updated else ""
+    parts = [f"{report.indexed} indexed"]
+    parts += [f"{report.reused} taken over from the same bytes"] if report.reused else []
+    parts += [f"{report.updated} updated"] if report.updated else []
+    parts += [f"{report.unchanged} unchanged", f"{len(report.skipped)} skipped"]
+    parts += [f"{report.pruned} removed"] if report.pruned else []
+    if report.dry_run:
+        print(f"would be done: {', '.join(parts)}; the store would hold {report.points} pictures; nothing was changed")
+        return
     rate = f", {report.images_per_second:.0f} images/s" if report.indexed else ""
-    print(
-        f"{report.indexed} indexed, {updated}{report.unchanged} unchanged, {len(report.skipped)} skipped{rate}; "
-        f"the store holds {report.points} pictures"
-    )
+    print(f"{', '.join(parts)}{rate}; the store holds {report.points} pictures")

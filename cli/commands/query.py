@@ -9,12 +9,14 @@ import typer
 from rich.table import Table
 
 from topicidx.cli.console import printable, results, status
-from topicidx.cli.options import Collection, Home, Space, Store, space_folder, store_folder
+from topicidx.cli.options import Collection, Home, Space, Store, space_folder, store_address_of
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import QueryError, SettingsError
-from topicidx.indexer.embedded import EmbeddedStore
+from topicidx.indexer.conditions import Condition
 from topicidx.indexer.index import Index, SearchResult
 from topicidx.indexer.sources import SourceRegistry
+from topicidx.indexer.store import VectorStore
+from topicidx.indexer.stores import open_store
 from topicidx.settings import Match, Settings
 
 Format = Literal["table", "json", "paths"]
@@ -36,6 +38,14 @@ def query(
     city: Annotated[
         list[str] | None, typer.Option(help="Only pictures of this city; may be repeated.", show_default=False)
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="Only pictures whose payload fits, such as 'taken_at>=2024-01-01 and city in (london, paris)'.",
+            show_default=False,
+        ),
+    ] = None,
+    unique: Annotated[bool, typer.Option("--unique", help="Of pictures with the same bytes show one.")] = False,
     limit: Annotated[int | None, typer.Option(help="How many pictures. Default: 10.", show_default=False)] = None,
     min_score: Annotated[
         float | None, typer.Option(help="Only pictures that score at least this; 1 is average.", show_default=False)
@@ -59,14 +69,16 @@ def query(
         raise SettingsError("--batch FILE goes without words, and without --format: it prints JSON lines")
     settings = Settings.load(home=home, space=space, store=store, collection=collection, match=match, limit=limit)
     topic_space = TopicSpace.load(space_folder(settings))
-    folder = store_folder(settings)
-    with EmbeddedStore.open(folder, settings.collection) as opened:
-        index = Index(topic_space, opened, SourceRegistry(folder))
+    address = store_address_of(settings)
+    with open_store(address, settings.collection, settings.server) as opened:
+        index = Index(topic_space, opened, SourceRegistry(address.folder))
         options: dict[str, Any] = {
             "match": settings.match,
             "limit": settings.limit,
             "cities": city or (),
             "min_score": min_score,
+            "where": _condition(where, opened),
+            "unique": unique,
         }
         if batch is not None:
             _answer_batch(index, batch, options)
@@ -75,6 +87,14 @@ def query(
     for unknown in result.unknown:
         status(f"{unknown}; searching for the other words")
     _print(result, output)
+
+
+def _condition(where: str | None, store: VectorStore) -> Condition | None:
+    if where is None:
+        return None
+    from topicidx.indexer.where_language import parse_where
+
+    return parse_where(where, store.info().fields)
 
 
 def _answer_batch(index: Index, batch: Path, options: dict[str, Any]) -> None:

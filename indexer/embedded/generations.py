@@ -97,6 +97,14 @@ def previous_generation(collection: Path) -> Generation | None:
     return read_generation(collection / name) if name and (collection / name / "shard").is_dir() else None
 
 
+def named_generations(collection: Path) -> set[str]:
+    """The names of the live generation and of the one before it."""
+    try:
+        return {name for name in _pointer(collection).values() if name}
+    except (StoreNotFoundError, StoreDamagedError):
+        return set()
+
+
 def read_generation(folder: Path) -> Generation:
     """The generation in `folder`. Raises StoreDamagedError."""
     path = folder / DESCRIPTION
@@ -121,7 +129,7 @@ def generation_folders(collection: Path) -> list[Path]:
 
 def unfinished_generations(collection: Path) -> Iterator[Generation]:
     """The generations that an ingest was stopped in and that can be read, newest first."""
-    named = _named(collection)
+    named = named_generations(collection)
     for folder in reversed(generation_folders(collection)):
         # One that was killed right after it published may still have its changes.
         if _has_changes(folder) and folder.name not in named:
@@ -166,7 +174,7 @@ def publish_generation(finished: Generation, points: int) -> None:
 
 def superseded_generations(collection: Path) -> list[Path]:
     """The folders of finished generations that are neither live nor the one before."""
-    named = _named(collection)
+    named = named_generations(collection)
     return [
         folder
         for folder in generation_folders(collection)
@@ -205,13 +213,6 @@ def damaged(collection: Path, path: Path, reason: object) -> StoreDamagedError:
 
 def _has_changes(folder: Path) -> bool:
     return (folder / "changes").is_dir()
-
-
-def _named(collection: Path) -> set[str]:
-    try:
-        return {name for name in _pointer(collection).values() if name}
-    except (StoreNotFoundError, StoreDamagedError):
-        return set()
 
 
 def _pointer(collection: Path) -> dict[str, str | None]:

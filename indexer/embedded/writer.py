@@ -175,7 +175,7 @@ class EmbeddedWriter:
             return self._unchanged(expected)
         self._drain()
         # The copy of the live points, the changes in it, and as much again while its segments are merged.
-        self._check_space(2 * (_size(self._building.changes) + (_size(self._live.shard) if self._live else 0)))
+        self._check_space(2 * (size_of(self._building.changes) + (size_of(self._live.shard) if self._live else 0)))
         totals = self._watch(
             writer_process.merge,
             self._base_shard,
@@ -337,6 +337,7 @@ def _opened(generation: Generation) -> Iterator[Shard]:
         shard.close()
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
+    """Bytes that a folder takes on the disk."""
     # Allocated blocks, not lengths: the engine's files are sparse.
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))

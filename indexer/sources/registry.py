@@ -1,13 +1,15 @@
 """SourceRegistry: the table of a store's sources, from their names to the roots their pictures lie under."""
 
 import json
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from filelock import FileLock
 
 from topicidx.atomic import write_file
-from topicidx.errors import StoreDamagedError
-from topicidx.indexer.keys import file_of
+from topicidx.errors import SourceError, StoreDamagedError
+from topicidx.indexer.keys import file_of, source_of
 from topicidx.indexer.sources.reader import Source
 
 FILE_NAME = "sources.json"
@@ -20,38 +22,87 @@ class SourceRegistry:
         self._file = store / FILE_NAME
         self.roots = self._read()
 
-    def register(self, source: Source) -> Source:
-        """The source under the name that the store knows its root by, after giving it one where it has none.
+    def register(self, source: Source, name: str | None = None, *, taken: Iterable[str] = ()) -> Source:
+        """As `resolve`, and writes the name down."""
+        # Ingests into two collections of one store share the table.
+        with self._locked():
+            self.roots = self._read()
+            found = self.resolve(source, name, taken=taken)
+            if found.name not in self.roots:
+                self._write({**self.roots, found.name: found.root})
+        return found
+
+    def resolve(self, source: Source, name: str | None = None, *, taken: Iterable[str] = ()) -> Source:
+        """The source under the name that the store knows its root by, or would give it.
 
         A folder below a known root belongs to that source, and a folder above one leaves it its pictures, so that they keep
-        their keys; another folder of the same name gets a number.
+        their keys; another folder of the same name gets a number, unless `name` names it. taken: names that the store has
+        pictures of. Raises SourceError where the name means other pictures, or may do so.
         """
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        # Ingests into two collections of one store share the table.
-        with FileLock(self._file.with_suffix(".lock")):
-            self.roots = self._read()
-            return self._register(source)
-
-    def _register(self, source: Source) -> Source:
-        known = [(name, root) for name, root in self.roots.items() if source.folder.is_relative_to(root)]
+        known = [(known, root) for known, root in self.roots.items() if source.folder.is_relative_to(root)]
         if known:
-            name, root = max(known, key=lambda item: len(item[1].parts))
-            return source.keyed(name, root, self._below(root))
-        name, number = source.name, 1
-        while name in self.roots:
+            found, root = max(known, key=lambda item: len(item[1].parts))
+            if name not in (None, found):
+                raise SourceError(
+                    f"{source.folder} belongs to the source {found!r} ({root}) already and cannot be called {name!r} too; "
+                    "leave --name out"
+                )
+            return source.keyed(found, root, self._below(root))
+        if name is not None:
+            _check_name(name)
+            if name in self.roots:
+                raise SourceError(
+                    f"the source {name!r} lies at {self.roots[name]}, not at {source.root}; if it was moved, say so with "
+                    f"`topicidx relocate {name} {source.root}`, or choose another --name"
+                )
+            return source.keyed(name, source.root, self._below(source.root))
+        found, number = source.name, 1
+        while found in self.roots:
             number += 1
-            name = f"{source.name}-{number}"
-        self.roots[name] = source.root
-        write_file(self._file, json.dumps({name: str(root) for name, root in self.roots.items()}, indent=2) + "\n")
-        return source.keyed(name, source.root, self._below(source.root))
+            found = f"{source.name}-{number}"
+        if found in set(taken):
+            raise SourceError(
+                f"the store has pictures of a source {found!r} already, and where they lie is not known here; if these are the "
+                f"same pictures, run this again with --name {found}, otherwise choose another --name for them"
+            )
+        return source.keyed(found, source.root, self._below(source.root))
+
+    def relocate(self, name: str, root: Path, *, in_store: Iterable[str] = ()) -> Path | None:
+        """Note that a source's pictures lie below `root` now, and give the root they had.
+
+        in_store: names that the store has pictures of, though their roots are not known here. Raises SourceError for an unknown
+        name, a root that is no folder or that is another source's.
+        """
+        root = Path(os.path.abspath(root))  # noqa: PTH100 links in it are kept, as in `open_source`
+        if not root.is_dir():
+            raise SourceError(f"there is no folder {root}; name the one that the pictures of {name!r} lie in now")
+        with self._locked():
+            self.roots = self._read()
+            if name not in self.roots and name not in set(in_store):
+                known = ", ".join(sorted({*self.roots, *in_store})) or "none"
+                raise SourceError(f"there is no source {name!r}; the store knows {known}")
+            other = next((other for other, known in self.roots.items() if known == root and other != name), None)
+            if other is not None:
+                raise SourceError(f"{root} is where the source {other!r} lies; two sources cannot share a root")
+            old = self.roots.get(name)
+            self._write({**self.roots, name: root})
+        return old
+
+    def file_of(self, key: str) -> Path | None:
+        """The file that an image key means, or None where its source is not known here."""
+        root = self.roots.get(source_of(key))
+        return file_of(key, root) if root else None
 
     def _below(self, root: Path) -> list[tuple[str, Path]]:
         return [(name, other) for name, other in self.roots.items() if other != root and other.is_relative_to(root)]
 
-    def file_of(self, key: str) -> Path | None:
-        """The file that an image key means, or None where its source is not known here."""
-        root = self.roots.get(key.partition("/")[0])
-        return file_of(key, root) if root else None
+    def _locked(self) -> FileLock:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._file.with_suffix(".lock"))
+
+    def _write(self, roots: Mapping[str, Path]) -> None:
+        write_file(self._file, json.dumps({name: str(root) for name, root in roots.items()}, indent=2) + "\n")
+        self.roots = dict(roots)
 
     def _read(self) -> dict[str, Path]:
         try:
@@ -62,3 +113,8 @@ class SourceRegistry:
             raise StoreDamagedError(
                 f"{self._file} is damaged ({error}); restore it, or remove it and ingest again"
             ) from error
+
+
+def _check_name(name: str) -> None:
+    if not name or "/" in name or not name.isprintable():
+        raise SourceError(f"{name!r} cannot be a source's name: it is printable text without /, such as holiday-2019")

@@ -1,5 +1,6 @@
 """A cheap topic space: topics learned from themed captions, and an image encoder that goes by a picture's mean colour."""
 
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,12 +10,12 @@ from uuid import UUID
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from topicidx.embedders import protocols, topic_space
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
-from topicidx.indexer import ingest as ingest_module
+from topicidx.indexer import looking
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.settings import LdaSettings
 
@@ -122,13 +123,16 @@ def other_space(space: TopicSpace, text_encoder: LdaTextEncoder, tmp_path: Path)
 
 @pytest.fixture(scope="session")
 def paint() -> Paint:
-    """paint(path, colour) makes a picture of one colour, and the folders above it."""
+    """paint(path, colour) makes a picture of one colour, and the folders above it; no two paths get the same bytes."""
 
     def paint(path: Path, colour: Colour = (30, 80, 220), size: tuple[int, int] = (32, 24), **options: Any) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+        name = os.fsencode(Path(path.parent.name, path.name))
+        own = PngImagePlugin.PngInfo()
+        own.add_text("name", name.decode("latin-1"))
         with path.open("wb") as file:
-            Image.new("RGB", size, colour).save(file, kind, **options)
+            Image.new("RGB", size, colour).save(file, kind, **{"comment": name, "pnginfo": own} | options)
         return path
 
     return paint
@@ -138,13 +142,13 @@ def paint() -> Paint:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were decoded, in their order; grows as they are."""
     names: list[str] = []
-    open_picture = ingest_module.open_picture
+    open_picture = looking.open_picture
 
     def spy(path: Path, **options: Any) -> Any:
         names.append(path.name)
         return open_picture(path, **options)
 
-    monkeypatch.setattr(ingest_module, "open_picture", spy)
+    monkeypatch.setattr(looking, "open_picture", spy)
     return names
 
 

@@ -132,6 +132,8 @@ def test_a_payload_holds_what_is_known_of_a_picture(
         "width": 20,
         "height": 40,
         "taken_at": "2016-05-04T03:02:01",
+        "location": None,
+        "gps_city": None,
         "space": space.vector_space,
         "post": payload["post"],
         "place": "Ibirapuera",
@@ -230,17 +232,37 @@ def test_new_and_changed_files_alone_are_decoded(
     assert decoded == []
 
 
-def test_a_file_with_another_time_is_encoded_again_though_its_size_is_the_same(
+def test_a_file_with_another_time_but_the_same_bytes_is_not_decoded(
     photos: Path, store: Path, ingest: Callable[..., IngestReport], paint: Paint, decoded: list[str]
 ) -> None:
     path = paint(photos / "a.jpg")
     ingest(photos)
+    vector = vector_of(store, "photos/a.jpg")
     touch_later(path)
     decoded.clear()
+    assert counts(ingest(photos)) == (0, 1, 0, 0)
+    assert decoded == []
+    assert payloads_in(store)["photos/a.jpg"]["mtime"] == path.stat().st_mtime_ns
+    np.testing.assert_array_equal(vector_of(store, "photos/a.jpg"), vector)
+    assert counts(ingest(photos)) == (0, 0, 1, 0)
+
+
+def test_a_file_of_the_same_size_with_another_time_and_other_bytes_is_decoded(
+    photos: Path, store: Path, ingest: Callable[..., IngestReport], paint: Paint, decoded: list[str]
+) -> None:
+    path = paint(photos / "a.jpg", BLUE)
+    ingest(photos)
+    vector, size = vector_of(store, "photos/a.jpg"), path.stat().st_size
+    touch_later(paint(path, GREY))
+    with path.open("ab") as file:
+        file.write(bytes(max(0, size - path.stat().st_size)))
+    os.truncate(path, size) if path.stat().st_size > size else None
+    touch_later(path)
+    decoded.clear()
+    assert path.stat().st_size == size
     assert counts(ingest(photos)) == (1, 0, 0, 0)
     assert decoded == ["a.jpg"]
-    assert payloads_in(store)["photos/a.jpg"]["mtime"] == path.stat().st_mtime_ns
-    assert counts(ingest(photos)) == (0, 0, 1, 0)
+    assert np.abs(vector_of(store, "photos/a.jpg") - vector).max() > 0.1
 
 
 def test_where_only_the_table_changed_only_payloads_are_written(
@@ -301,8 +323,8 @@ def test_a_second_source_leaves_the_first_and_counts_it(
     tmp_path: Path, photos: Path, store: Path, ingest: Callable[..., IngestReport], paint: Paint
 ) -> None:
     paint(photos / "a.jpg")
-    paint(tmp_path / "more" / "photos" / "a.jpg")
-    paint(tmp_path / "more" / "photos" / "b.jpg")
+    paint(tmp_path / "more" / "photos" / "a.jpg", GREY)
+    paint(tmp_path / "more" / "photos" / "b.jpg", GREY)
     ingest(photos)
     report = ingest(tmp_path / "more" / "photos")
     assert (counts(report), report.points, report.other_sources) == ((2, 0, 0, 0), 3, {"photos": 1})

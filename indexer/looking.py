@@ -1,0 +1,219 @@
+"""Looking at picture files: which hold bytes whose vector is known, and decoding those that do not."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topicidx.embedders.pictures import Location, open_picture, sha256_of
+from topicidx.embedders.topic_space import TopicSpace
+from topicidx.errors import ImageError
+from topicidx.indexer.gazetteer import Gazetteer, open_gazetteer
+from topicidx.indexer.store import Payload
+from topicidx.post import JsonValue, Post
+from topicidx.settings import IngestSettings
+
+if TYPE_CHECKING:
+    from topicidx.embedders.protocols import ImageEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a stored point tells of its picture's file. sha256: the raw digest."""
+
+    size: int | None = None
+    mtime: int | None = None
+    post: str | None = None
+    sha256: bytes | None = None
+    gps_city: str | None = None
+
+    @classmethod
+    def of(cls, payload: Payload) -> "Known":
+        """What a payload tells; what is missing or odd counts as not told."""
+        size, mtime, post, digest, city = (
+            payload.get(name) for name in ("size", "mtime", "post", "sha256", "gps_city")
+        )
+        return cls(
+            size if isinstance(size, int) else None,
+            mtime if isinstance(mtime, int) else None,
+            post if isinstance(post, str) else None,
+            _raw(digest),
+            city if isinstance(city, str) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A post whose file is there: what identifies the file's content, and what its payload will hold."""
+
+    post: Post
+    id: UUID
+    size: int
+    mtime: int
+    columns: Mapping[str, JsonValue]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture to be encoded. facts: what decoding told of it. sha256 is empty where nothing was read."""
+
+    file: File
+    sha256: bytes
+    pixels: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, dtype=np.uint8))
+    facts: dict[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file with the bytes of a stored picture `of` (itself, where it was only touched), or of one on its way (None)."""
+
+    file: File
+    sha256: bytes
+    of: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that is no picture. sha256 is None where it could not be read."""
+
+    file: File
+    error: ImageError
+    sha256: bytes | None
+
+
+class Looker:
+    """Looks at files, from any number of threads; `known` is kept up to date with what is told of the store."""
+
+    def __init__(self, space: TopicSpace, settings: IngestSettings, known: dict[UUID, Known]) -> None:
+        self.known = known
+        self._space = space
+        self._settings = settings
+        self._lock = Lock()
+        self._holders = {entry.sha256: point for point, entry in known.items() if entry.sha256}
+        self._claimed: set[bytes] = set()
+        #: Pictures that know where they were taken, but not in which city, for want of a gazetteer.
+        self.without_gazetteer = 0
+
+    def look(self, file: File) -> Decoded | Copy | Refused:
+        """Read a file; decode it where no picture with its bytes is stored or on its way."""
+        try:
+            sha256 = bytes.fromhex(sha256_of(file.post.path))
+        except ImageError as error:
+            return Refused(file, error, None)
+        own = self.known.get(file.id)
+        if own is not None and own.sha256 == sha256:
+            return Copy(file, sha256, file.id)
+        with self._lock:
+            holder = self._holders.get(sha256)
+            if holder is not None or sha256 in self._claimed:
+                return Copy(file, sha256, holder)
+            self._claimed.add(sha256)
+        return self.decode(file, sha256)
+
+    def decode(self, file: File, sha256: bytes) -> Decoded | Refused:
+        """Decode a file."""
+        encoder = self._encoder
+        try:
+            picture = open_picture(file.post.path, at_least=encoder.input_size, max_pixels=self._settings.max_pixels)
+            pixels = encoder.prepare(picture.image)
+        except ImageError as error:
+            return Refused(file, error, sha256)
+        location = picture.location
+        facts: dict[str, JsonValue] = {
+            "sha256": sha256.hex(),
+            "width": picture.width,
+            "height": picture.height,
+            "taken_at": picture.taken_at,
+            "location": {"lat": location.latitude, "lon": location.longitude} if location else None,
+            "gps_city": self._city_at(location) if location else None,
+        }
+        return Decoded(file, sha256, pixels, facts)
+
+    def holds(self, point: UUID, sha256: bytes) -> bool:
+        """Whether a stored point has the vector of these bytes, now."""
+        return self.known[point].sha256 == sha256
+
+    def will_hold(self, file: File, sha256: bytes, gps_city: JsonValue) -> None:
+        """A point is about to be written: from now on it is no copy of what it held."""
+        city = gps_city if isinstance(gps_city, str) else None
+        self.known[file.id] = Known(file.size, file.mtime, file.digest, sha256, city)
+
+    def wrote(self, point: UUID, sha256: bytes) -> None:
+        """A decoded picture is in the store: others may be copies of it."""
+        with self._lock:
+            self._holders[sha256] = point
+            self._claimed.discard(sha256)
+
+    def holder(self, sha256: bytes) -> UUID | None:
+        """The stored point that others with these bytes are copies of."""
+        with self._lock:
+            return self._holders.get(sha256)
+
+    def forget(self, points: Iterable[UUID]) -> None:
+        """Points are removed from the store."""
+        for point in points:
+            del self.known[point]
+
+    def duplicates(self) -> int:
+        """How many points have the bytes of another one."""
+        counts = Counter(entry.sha256 for entry in self.known.values() if entry.sha256)
+        return sum(count - 1 for count in counts.values())
+
+    @property
+    def _encoder(self) -> "ImageEncoder":
+        with self._lock:  # loaded by the first that needs it, and only if one does
+            return self._space.image_encoder
+
+    @cached_property
+    def _gazetteer(self) -> Gazetteer | None:
+        return open_gazetteer()
+
+    def _city_at(self, location: Location) -> str | None:
+        with self._lock:
+            gazetteer = self._gazetteer
+            self.without_gazetteer += gazetteer is None
+        return gazetteer.city_at(location) if gazetteer else None
+
+
+class Planner:
+    """Tells copies without decoding, and without reading files whose size no other has."""
+
+    def __init__(self, known: Mapping[UUID, Known]) -> None:
+        self._known = known
+        self._sizes = {entry.size for entry in known.values()}
+        self._digests = {entry.sha256 for entry in known.values() if entry.sha256}
+        self._alone: dict[int, File] = {}
+
+    def look(self, file: File) -> Decoded | Copy | Refused:
+        """What looking at the file would come to; what would be decoded comes without pixels."""
+        if file.size not in self._sizes and file.size not in self._alone:
+            self._alone[file.size] = file
+            return Decoded(file, b"")
+        try:
+            first = self._alone.get(file.size)
+            if first is not None:
+                self._digests.add(bytes.fromhex(sha256_of(first.post.path)))
+            sha256 = bytes.fromhex(sha256_of(file.post.path))
+        except ImageError as error:
+            return Refused(file, error, None)
+        own = self._known.get(file.id)
+        if own is not None and own.sha256 == sha256:
+            return Copy(file, sha256, file.id)
+        if sha256 in self._digests:
+            return Copy(file, sha256, None)
+        self._digests.add(sha256)
+        return Decoded(file, sha256)
+
+
+def _raw(digest: JsonValue) -> bytes | None:
+    try:
+        return bytes.fromhex(digest) if isinstance(digest, str) else None
+    except ValueError:
+        return None
