@@ -38,7 +38,7 @@ class QdrantDouble:
     def __init__(self, version: str | None = None) -> None:
         self._state = State()
         self._root = Root(version or importlib.metadata.version("qdrant-client"))
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._calls: list[_Entry] = []
         self._faults: list[Rule[Fault]] = []
         self._hooks: list[tuple[Moment, Rule[Hook]]] = []
@@ -82,6 +82,14 @@ class QdrantDouble:
     def calls_of(self, method: str) -> list[Call]:
         """The calls of a method, in the order in which they arrived."""
         return [call for call in self.calls if fnmatchcase(call.method, method)]
+
+    def settle(self, timeout: float = 60) -> None:
+        """Return when every call has been answered, of clients that have died or given up too. Raises TimeoutError."""
+        with self._lock:
+            if not self._lock.wait_for(lambda: all(entry.call.code for entry in self._calls), timeout):
+                raise TimeoutError(
+                    f"not answered: {[entry.call.method for entry in self._calls if not entry.call.code]}"
+                )
 
     def forget_calls(self) -> None:
         """Begin to record anew."""
@@ -190,11 +198,16 @@ class QdrantDouble:
         try:
             response = self._answer(entry, behavior, context)
         except RefusedError as answer:
-            entry.note(code=answer.code, details=answer.details)
+            self._note_answer(entry, answer.code, answer.details)
             context.set_trailing_metadata(answer.trailing)
             context.abort(answer.code, answer.details)
-        entry.note(code=grpc.StatusCode.OK)
+        self._note_answer(entry, grpc.StatusCode.OK)
         return response
+
+    def _note_answer(self, entry: "_Entry", code: grpc.StatusCode, details: str = "") -> None:
+        with self._lock:
+            entry.note(code=code, details=details)
+            self._lock.notify_all()
 
     def _answer(self, entry: "_Entry", behavior: Behavior, context: grpc.ServicerContext) -> Message:
         self._check_key(entry.call)
