@@ -4,7 +4,7 @@ import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from topicidx.embedders import protocols, topic_space
+from doubles.colour import ColourImageEncoder, load_encoder_class
+from topicidx.embedders import topic_space
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.indexer import looking
@@ -31,40 +32,6 @@ THEMES: dict[str, tuple[tuple[str, ...], Colour]] = {
     "music": (("concert", "guitar", "singer", "stage", "drum", "vinyl"), (160, 20, 160)),
 }
 TOPICS = 12
-
-
-class ColourImageEncoder:
-    """Topic distributions from the mean colour: that of the theme whose colour it is, or between those of several."""
-
-    name = "colour"
-    input_size = 8
-
-    def __init__(self, colours: NDArray[np.float32], topics: NDArray[np.float32]) -> None:
-        self.colours = colours
-        self.topics = topics
-
-    @property
-    def dimensions(self) -> int:
-        return self.topics.shape[1]
-
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
-        return np.asarray(image.resize((4, 4)))
-
-    def encode(self, prepared: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        means = np.stack([pixels.reshape(-1, 3).mean(axis=0) for pixels in prepared])
-        nearness = np.exp(-(((means[:, None] - self.colours) / 60) ** 2).sum(axis=2)) + 1e-6
-        vectors = (nearness / nearness.sum(axis=1, keepdims=True)) @ self.topics
-        return vectors.astype(np.float32)
-
-    def tensors(self) -> Mapping[str, NDArray[Any]]:
-        return {"colours": self.colours, "topics": self.topics}
-
-    def settings_json(self) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def restore(cls, tensors: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> "ColourImageEncoder":
-        return cls(tensors["colours"], tensors["topics"])
 
 
 @pytest.fixture(scope="session")
@@ -103,10 +70,6 @@ def space_folder(text_encoder: LdaTextEncoder, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def space(space_folder: Path, monkeypatch: pytest.MonkeyPatch) -> TopicSpace:
     """The topic space, opened anew, its image encoder registered."""
-
-    def load_encoder_class(kind: Literal["text", "image"], name: str) -> Any:
-        return ColourImageEncoder if name == ColourImageEncoder.name else protocols.load_encoder_class(kind, name)
-
     monkeypatch.setattr(topic_space, "load_encoder_class", load_encoder_class)
     return TopicSpace.load(space_folder)
 
