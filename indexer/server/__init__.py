@@ -1,1 +1,18 @@
-"""The served store: a Qdrant server or cluster, spoken to over gRPC or REST."""
+"""The served store: collections on a Qdrant server."""
+
+from topicidx.indexer.server.connection import Connection, connect
+from topicidx.indexer.server.generations import collect_garbage, rollback
+from topicidx.indexer.server.store import ServerStore
+from topicidx.indexer.server.words import write_words
+from topicidx.indexer.server.writer import ServerWriter, server_writer
+
+__all__ = [
+    "Connection",
+    "ServerStore",
+    "ServerWriter",
+    "collect_garbage",
+    "connect",
+    "rollback",
+    "server_writer",
+    "write_words",
+]
