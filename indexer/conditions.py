@@ -16,7 +16,8 @@ class Equals:
 class Between:
     """A number field, or an element of it where it is a list, lies within these bounds; None is no bound.
 
-    Engines compare as 64-bit floats, so that whole numbers beyond 2**53 are told apart by `Equals` only.
+    Engines compare as 64-bit floats, so that whole numbers beyond 2**53 are told apart by `Equals` only. Not for a field that
+    is indexed as datetime: the index takes the bounds for microseconds since 1970.
     """
 
     field: str
@@ -31,6 +32,7 @@ class During:
     """A time field, or an element of it where it is a list, lies within these bounds; None is no bound.
 
     Bounds and stored times (ISO 8601 text) are in UTC where they name no zone. Text that is no time lies within no bounds.
+    Not for a field that is indexed as integer or float: the index takes times for microseconds since 1970.
     """
 
     field: str

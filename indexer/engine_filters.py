@@ -30,7 +30,7 @@ class EngineWords(Protocol[C, F]):
         """The value, or an element of it, is a number within `bounds`, of which there is at least one."""
 
     def during(self, path: str, gte: datetime | None, lt: datetime | None) -> C:
-        """The value, or an element of it, is a time from `gte` and before `lt`; both in UTC, and not both None."""
+        """The value, or an element of it, is a time from `gte` and before `lt`, not both None; in UTC where they name no zone."""
 
     def missing(self, path: str) -> C:
         """There is no value, or it is null or an empty list."""
@@ -89,7 +89,7 @@ def _translated(condition: Condition, words: EngineWords[C, F]) -> C | F:
             return words.between(json_path(field), Between(field, gte=-sys.float_info.max) if unbounded else condition)
         case During(field, gte, lt):
             unbounded = gte is None and lt is None
-            return words.during(json_path(field), _EARLIEST if unbounded else _in_utc(gte), _in_utc(lt))
+            return words.during(json_path(field), _EARLIEST if unbounded else gte, lt)
         case Missing(field):
             return words.missing(json_path(field))
         case AnyOf(conditions):
@@ -132,9 +132,3 @@ def _all(conditions: Iterable[Condition], words: EngineWords[C, F], further: Seq
         else:
             must.append(_translated(condition, words))
     return words.group(must=[*must, *further], must_not=must_not)
-
-
-def _in_utc(time: datetime | None) -> datetime | None:
-    if time is None:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
