@@ -1,5 +1,7 @@
 """One Qdrant Edge shard: how it is created, opened, filled and searched. Nothing else in the project touches the engine."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -25,8 +27,9 @@ _EXACT = edge.SearchParams(exact=True)
 class Shard:
     """An open shard of dot-product vectors. Engine errors pass through as they are: bare `Exception`s."""
 
-    def __init__(self, engine: edge.EdgeShard) -> None:
+    def __init__(self, engine: edge.EdgeShard, beside: "tempfile.TemporaryDirectory[str] | None" = None) -> None:
         self._engine = engine
+        self._beside = beside
 
     @classmethod
     def create(cls, folder: Path, dimensions: int, *, log: bool) -> "Shard":
@@ -51,12 +54,28 @@ class Shard:
     def load_finished(cls, folder: Path, points: int | None) -> "Shard":
         """Open a shard that holds `points` points. Raises ValueError where it holds others: the engine takes what is missing
         for empty."""
-        shard = cls.load(folder)
+        try:
+            shard = cls.load(folder)
+        except Exception as error:  # the engine raises nothing narrower
+            if "No space left" not in str(error):
+                raise
+            shard = cls._load_on_full_disk(folder)
         found = shard.count()
         if points not in (None, found):
             shard.close()
             raise ValueError(f"it holds {found} points instead of {points}")
         return shard
+
+    @classmethod
+    def _load_on_full_disk(cls, folder: Path) -> "Shard":
+        """Open a shard through another folder: the engine writes its configuration anew whenever it opens one."""
+        beside = tempfile.TemporaryDirectory(prefix="topicidx-")
+        for path in folder.iterdir():
+            if path.is_dir():
+                Path(beside.name, path.name).symlink_to(path.absolute())
+            else:
+                shutil.copy(path, beside.name)
+        return cls(edge.EdgeShard.load(beside.name), beside)
 
     @property
     def fields(self) -> dict[str, FieldType]:
@@ -91,6 +110,8 @@ class Shard:
 
     def close(self) -> None:
         self._engine.close()
+        if self._beside is not None:
+            self._beside.cleanup()
 
     def count(self, where: PointFilter | None = None) -> int:
         return self._engine.count(edge.CountRequest(filter=edge_filter(where), exact=True))

@@ -302,22 +302,22 @@ class EmbeddedWriter:
     def _died(self) -> StoreError:
         self._waiting.clear()
         if shutil.disk_usage(self._collection).free < MARGIN_BYTES:
-            return self._full()
+            return self._full(0)
         return StoreError(
             f"the process that writes the store {self._collection} was killed; what it had acknowledged is kept: "
             "run the same command again to go on from there"
         )
 
-    def _full(self) -> StoreFullError:
+    def _full(self, needed: int) -> StoreFullError:
         free = shutil.disk_usage(self._collection).free
         return StoreFullError(
-            f"the disk of {self._collection} is nearly full ({free // 2**20} MiB free); make room and run the same command "
-            "again: it goes on from where it stopped"
+            f"the disk of {self._collection} is nearly full ({free // 2**20} MiB free, {(needed + MARGIN_BYTES) // 2**20} MiB are "
+            "needed); make room and run the same command again: it goes on from where it stopped"
         )
 
     def _check_space(self, needed: int) -> None:
         if shutil.disk_usage(self._collection).free < needed + MARGIN_BYTES:
-            raise self._full()
+            raise self._full(needed)
 
     def _shut_down(self) -> None:
         if self._pool is not None:
