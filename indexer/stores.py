@@ -110,9 +110,10 @@ def rollback(address: StoreAddress, collection: str, server: ServerSettings | No
         from topicidx.indexer.embedded import upkeep
 
         return upkeep.rollback(address.folder / collection)
-    from topicidx.indexer.server import connect, generations
+    from topicidx.indexer import server as served
 
-    return generations.rollback(connect(address.url, server or ServerSettings()), collection)
+    with served.connect(address.url, server or ServerSettings()) as connection:
+        return served.rollback(connection, collection)
 
 
 def collect_garbage(
@@ -131,8 +132,7 @@ def collect_garbage(
         from topicidx.indexer.embedded import upkeep
 
         return upkeep.collect_garbage(address.folder / collection, unfinished=unfinished, dry_run=dry_run)
-    from topicidx.indexer.server import connect, generations
+    from topicidx.indexer import server as served
 
-    return generations.collect_garbage(
-        connect(address.url, server or ServerSettings()), collection, unfinished=unfinished, dry_run=dry_run
-    )
+    with served.connect(address.url, server or ServerSettings()) as connection:
+        return served.collect_garbage(connection, collection, unfinished=unfinished, dry_run=dry_run)
