@@ -1,5 +1,10 @@
 """The served store: collections on a Qdrant server."""
 
+import os
+
+# Read when gRPC is imported: it would tell of lost connections on stderr, which our errors do.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
 from topicidx.indexer.server.connection import Connection, connect
 from topicidx.indexer.server.generations import collect_garbage, rollback
 from topicidx.indexer.server.store import ServerStore

@@ -32,6 +32,8 @@ OLDEST_SERVER = (1, 16)
 _FIRST_ATTEMPTS = 3
 #: The wait before the second try in seconds; it doubles from try to try.
 _FIRST_WAIT = 0.5
+#: Waits of so many seconds are said unasked.
+_LONG_WAIT = 5.0
 #: A server is not waited for longer than this, whatever it asks for.
 _LONGEST_ASKED_WAIT = 600.0
 #: gRPC looks for a lost server less and less often: at most this many milliseconds apart.
@@ -106,13 +108,15 @@ class Connection:
 
     def _say(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        logger.info(
+        wait = state.next_action.sleep if state.next_action else 0
+        logger.log(
+            logging.WARNING if wait >= _LONG_WAIT else logging.INFO,
             "%s: try %d of %d failed (%s), the next one comes in %.1f s",
             self.location,
             state.attempt_number,
             self.settings.attempts,
             type(error).__name__,
-            state.next_action.sleep if state.next_action else 0,
+            wait,
         )
 
 

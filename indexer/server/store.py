@@ -133,7 +133,7 @@ class ServerStore:
     def facet(self, field: str, where: PointFilter | None = None) -> dict[str, int]:
         indexed = self._generation.description.fields
         if indexed.get(field) != "keyword":
-            names = ", ".join(name for name, kind in indexed.items() if kind == "keyword")
+            names = ", ".join(sorted(name for name, kind in indexed.items() if kind == "keyword"))
             raise StoreError(
                 f"the values of {field!r} cannot be counted: the collection {self.collection!r} of "
                 f"{self._connection.location} has as keywords only {names}"

@@ -198,6 +198,18 @@ def test_a_server_is_left_alone_as_long_as_it_asks_for(double: QdrantDouble) -> 
     reached.close()
 
 
+def test_a_long_wait_is_said(double: QdrantDouble, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    reached = reach(double)
+    double.fail("*", rate_limit(1))
+    double.fail("*", rate_limit(30))
+    reached.call(reached.client.get_aliases)
+    reached.close()
+    assert caplog.messages == [
+        f"{double.url}: try 2 of 8 failed (ResourceExhaustedResponse), the next one comes in 30.0 s"
+    ]
+
+
 def test_an_answer_that_does_not_come_in_time_is_asked_for_again(double: QdrantDouble) -> None:
     reached = reach(double, timeout=1)
     double.fail("Collections/ListAliases", delay(600))
