@@ -55,7 +55,8 @@ def export_parquet(
     import pyarrow.parquet as pq
 
     info = store.info()
-    kinds = {**COLUMNS, **{name: kind for name, kind in info.fields.items() if name not in (*COLUMNS, *_OWN)}}
+    further = sorted(set(info.fields).difference(COLUMNS, _OWN))
+    kinds = {**COLUMNS, **{name: info.fields[name] for name in further}}
     schema = _schema(info, kinds)
     check_room(file, info.points * info.dimensions * 4)
     with new_file(file, force=force) as opened:

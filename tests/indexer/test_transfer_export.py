@@ -73,11 +73,12 @@ def test_a_parquet_file_has_a_column_for_each_field_that_is_asked_for(store: Vec
     assert (report.files, report.points) == ((str(tmp_path / "photos.parquet"),), POINTS)
     table = pq.read_table(tmp_path / "photos.parquet")
     time = pa.timestamp("us", tz="UTC")
+    assert table.schema.names[-6:] == ["author", "indoor", "likes", "sharpness", "vector", "payload"]
     assert dict(zip(table.schema.names, table.schema.types, strict=True)) == {
         "id": pa.string(), "image": pa.string(), "source": pa.string(), "city": pa.string(), "city_label": pa.string(),
         "captions": pa.list_(pa.string()), "sha256": pa.string(), "size": pa.int64(), "mtime": pa.int64(),
-        "width": pa.int64(), "height": pa.int64(), "taken_at": time, "likes": pa.int64(), "author": pa.string(),
-        "indoor": pa.bool_(), "sharpness": pa.float64(), "vector": pa.list_(pa.float32(), 16), "payload": pa.string(),
+        "width": pa.int64(), "height": pa.int64(), "taken_at": time, "author": pa.string(), "indoor": pa.bool_(),
+        "likes": pa.int64(), "sharpness": pa.float64(), "vector": pa.list_(pa.float32(), 16), "payload": pa.string(),
     }  # fmt: skip
     assert table.schema.metadata[b"vector_space"] == SPACE.encode()
     blocks = list(store.blocks())
