@@ -84,16 +84,16 @@ def ordered(field: str, kind: FieldType | None, order: Order, value: Value) -> C
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
     """One of `conditions` holds; those that a field equals a value of one type become one."""
-    merged: dict[object, Condition] = {}
+    values: dict[tuple[str, type], dict[str | int | bool, None]] = {}
+    others: dict[Condition, None] = {}
     for condition in _flat(conditions):
         if isinstance(condition, Equals):
-            kind = (condition.field, type(condition.values[0]))
-            before = merged.get(kind)
-            values = (*before.values, *condition.values) if isinstance(before, Equals) else condition.values
-            merged[kind] = Equals(condition.field, tuple(dict.fromkeys(values)))
+            of_one_type = values.setdefault((condition.field, type(condition.values[0])), {})
+            of_one_type.update(dict.fromkeys(condition.values))
         else:
-            merged[condition] = condition
-    found = tuple(merged.values())
+            others[condition] = None
+    equal = [Equals(field, tuple(some)) for (field, _), some in values.items()]
+    found = (*others, *equal)
     return found[0] if len(found) == 1 else AnyOf(found)
 
 

@@ -80,7 +80,7 @@ A, B, C = Missing("a"), Missing("b"), Missing("c")
         ("a = '12'", Equals("a", ("12",))),
         ("a = True", AnyOf((Equals("a", (True,)), Equals("a", ("True",))))),
         ("a in (1, b, 2, true)", AnyOf((
-            number("a", 1), Equals("a", ("1", "b", "2", "true")), number("a", 2), Equals("a", (True,)),
+            number("a", 1), number("a", 2), Equals("a", ("1", "b", "2", "true")), Equals("a", (True,)),
         ))),
         ("a > 2024", Between("a", gt=2024)),
         ("a > 2024-05", During("a", gte=utc(2024, 6, 1))),
