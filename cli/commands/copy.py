@@ -1,6 +1,7 @@
 """`topicidx copy`: a collection from one store to another."""
 
 import json
+import shlex
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from topicidx.settings import Settings
 
 
 def copy(
-    to: Annotated[str, typer.Option("--to", help="The store to write: a folder or an URL.", show_default=False)],
+    *,
     source: Annotated[
         str | None,
         typer.Option(
@@ -21,6 +22,7 @@ def copy(
             show_default=False,
         ),
     ] = None,
+    to: Annotated[str, typer.Option("--to", help="The store to write: a folder or an URL.", show_default=False)],
     home: Home = None,
     space: Space = None,
     collection: Collection = None,
@@ -64,7 +66,8 @@ def copy(
             "the topic space of these pictures is not at hand: no words were copied to the server; --space names one"
         )
     if report.replaced:
-        status(f"{report.replaced:,} pictures were there before; `topicidx rollback` brings them back")
+        undo = f"topicidx rollback --store {shlex.quote(to)} --collection {destination.collection}"
+        status(f"{report.replaced:,} pictures were there before; `{undo}` brings them back")
     if as_json:
         print(json.dumps(report.to_json()))
         return

@@ -1,6 +1,7 @@
 """`topicidx restore`: a collection from the file of a backup."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +73,9 @@ def restore(
             f"the pictures of {source!r} are looked for in {root}, as before; in the backup it was {backup.sources[source]}"
         )
     if report.replaced:
-        status(f"{report.replaced:,} pictures were there before; `topicidx rollback` brings them back")
+        where = f" --store {shlex.quote(store)}" if store else ""
+        undo = f"topicidx rollback{where} --collection {report.collection}"
+        status(f"{report.replaced:,} pictures were there before; `{undo}` brings them back")
     if report.collection != settings.collection:
         status(f"to search them: topicidx query --collection {report.collection}")
     if as_json:
