@@ -26,13 +26,12 @@ from topicidx.indexer.server.collection import (
 )
 from topicidx.indexer.server.connection import Connection
 from topicidx.indexer.server.reading import (
-    count_ids,
     count_points,
     retrieve_points,
-    scroll_blocks,
     scroll_records,
     vector_of,
 )
+from topicidx.indexer.server.verification import verify_points
 from topicidx.indexer.server.words import drop_unused_words, load_words
 from topicidx.indexer.store import (
     BLOCK,
@@ -47,7 +46,7 @@ from topicidx.indexer.store import (
     validate_payload,
     validate_points,
 )
-from topicidx.indexer.totals import Totals, totals_of
+from topicidx.indexer.totals import Totals
 from topicidx.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -159,15 +158,15 @@ class ServerWriter:
             validate_payload(change.id, change.payload)
         if not changes:
             return
-        moved = list(dict.fromkeys(change.origin for change in changes if change.origin != change.id))
-        stayed = list(dict.fromkeys(change.id for change in changes if change.origin == change.id))
         # All is read before anything is written: a point may be the origin of one change and the target of another.
-        stored = self._stored(stayed, vectors=False) | self._stored(moved, vectors=True)
+        stored = self._stored({change.origin for change in changes if change.origin == change.id}, vectors=False)
+        stored |= self._stored({change.origin for change in changes if change.origin != change.id}, vectors=True)
+        missing = next((change.origin for change in changes if change.origin not in stored), None)
+        if missing is not None:
+            raise StoreError(f"there is no point {missing} whose vector could be taken over")
         points: list[models.PointStruct] = []
         overwrites: list[models.UpdateOperation] = []
-        for change in changes:
-            if change.origin not in stored:
-                raise StoreError(f"there is no point {change.origin} whose vector could be taken over")
+        for change in {change.id: change for change in changes}.values():  # the last one counts
             old = stored[change.origin]
             kept = {name: value for name, value in (old.payload or {}).items() if name in change.keep}
             payload = {**kept, **change.payload}
@@ -200,7 +199,14 @@ class ServerWriter:
         if self._target is None:  # nothing was written
             return self._unchanged(expected)
         target = self._open() if self.resumes else self._target
-        points = self._verify(target, expected)
+        points = verify_points(
+            self._connection,
+            target.collection,
+            self._written,
+            expected,
+            self._on_progress,
+            nothing_else=not self._in_place,
+        )
         words = self._load_words()
         goes_with = {"query_side": self._words_of.query_side} if self._words_of else {}
         switched = {words_name(self._collection): words} if words else {}
@@ -208,7 +214,7 @@ class ServerWriter:
             point_aliases(self._connection, switched)
             self._target = describe(self._connection, target, **goes_with)
         else:
-            previous = self._live.collection if self._live else None
+            previous = self._replaced_by(target)
             target = end_loading(self._connection, target, state="complete", previous=previous, **goes_with)
             self._loading = False
             point_aliases(self._connection, {self._collection: target, **switched})
@@ -279,10 +285,10 @@ class ServerWriter:
             some = points[begin : begin + self._settings.batch_size]
             self._connection.call(self._connection.client.upsert, target.collection, some, wait=True)
 
-    def _stored(self, ids: Sequence[UUID], *, vectors: bool) -> dict[UUID, models.Record]:
-        if self._target is None or not ids:
+    def _stored(self, ids: set[UUID], *, vectors: bool) -> dict[UUID, models.Record]:
+        if self._target is None:
             return {}
-        return retrieve_points(self._connection, self._target.collection, ids, payload=True, vectors=vectors)
+        return retrieve_points(self._connection, self._target.collection, list(ids), payload=True, vectors=vectors)
 
     def _unchanged(self, expected: Totals | None) -> int:
         if expected not in (None, Totals()):
@@ -292,35 +298,12 @@ class ServerWriter:
             )
         return count_points(self._connection, self._live.collection) if self._live else 0
 
-    def _verify(self, target: Generation, expected: Totals | None) -> int:
-        """The number of points, once it is sure that all that were written are there, and, of a new generation, no others."""
-        points, written = count_points(self._connection, target.collection), list(self._written)
-        for begin in range(0, len(written), BLOCK):
-            self._on_progress("verifying", begin, len(written))
-            some = written[begin : begin + BLOCK]
-            found = count_ids(self._connection, target.collection, some)
-            if found != len(some):
-                raise self._differs(
-                    target, f"{len(some) - found} of {len(some)} points that were written are not there"
-                )
-        if not self._in_place and points != len(written):
-            raise self._differs(target, f"it holds {points} points, {len(written)} were written")
-        if expected is not None:
-            totals = totals_of(scroll_blocks(self._connection, target.collection))
-            if totals != expected:
-                raise self._differs(
-                    target,
-                    f"it holds {totals.points} points with the checksum {totals.checksum}, {expected.points} with "
-                    f"{expected.checksum} were expected",
-                )
-        return points
-
-    def _differs(self, target: Generation, how: str) -> TransferError:
-        kept = "" if self._in_place else "; readers still see what they saw before"
-        return TransferError(
-            f"the collection {target.collection} of {self._connection.location} is not as it should be: {how}{kept}. "
-            "Is another process writing to it? Run the same command again"
-        )
+    def _replaced_by(self, target: Generation) -> str | None:
+        """The collection that can be brought back when readers have been led to `target`."""
+        live = live_generation(self._connection, self._collection)
+        if live is None or live.collection != target.collection:
+            return live.collection if live else None
+        return live.description.previous  # another ingest of the same space went on from it too, and was faster
 
     def _load_words(self) -> Generation | None:
         if self._words_of is None:

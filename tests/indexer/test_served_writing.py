@@ -11,7 +11,7 @@ from doubles.qdrant import Call, Fault, QdrantDouble
 from doubles.qdrant_faults import drop, rate_limit, refuse, status
 from doubles.served import DIMENSIONS, SPACE, Served, point, told, upsert, vectors
 from topicidx.errors import InvalidPointError, StoreError, StoreFullError, StoreUnreachableError, TransferError
-from topicidx.indexer.server import ServerWriter
+from topicidx.indexer.server import ServerWriter, rollback
 from topicidx.indexer.store import INDEXED_FIELDS, Rewrite
 from topicidx.indexer.totals import Totals, totals_of
 
@@ -264,7 +264,7 @@ def test_points_that_were_lost_are_noticed(served: Served, space: str) -> None:
 def test_points_that_others_wrote_are_noticed_in_a_new_generation(served: Served) -> None:
     served.publish(range(3))
     with (
-        pytest.raises(TransferError, match=r"holds 4 points, 3 were written; readers still see"),
+        pytest.raises(TransferError, match=r"holds 4 points, 3 were written; readers were not led"),
         served.writing(space="another space") as writer,
     ):
         upsert(writer, range(3))
@@ -396,6 +396,48 @@ def test_points_may_change_places(served: Served) -> None:
     with served.open() as store:
         assert [record.payload["number"] for record in store.scroll()] == [2, 0, 1]
         assert store.vectors([point(0), point(1), point(2)]).argmax(axis=1).tolist() == [2, 0, 1]
+
+
+def test_of_several_changes_of_a_point_the_last_one_counts(served: Served) -> None:
+    served.publish(range(3), tag="old")
+    with served.writing() as writer:
+        writer.rewrite([
+            Rewrite(point(0), point(1), {"number": 5}),
+            Rewrite(point(0), point(0), {"number": 6}, ("tag",)),
+            Rewrite(point(2), point(2), {"number": 7}),
+            Rewrite(point(2), point(1), {"number": 8}, ("tag",)),
+        ])  # fmt: skip
+        writer.publish()
+    with served.open() as store:
+        assert [record.payload for record in store.retrieve([point(0), point(2)])] == [
+            {"number": 6, "tag": "old"}, {"number": 8, "tag": "old"},
+        ]  # fmt: skip
+        assert store.vectors([point(0), point(2)]).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_another_ingest_that_published_meanwhile_is_what_can_be_brought_back(served: Served) -> None:
+    served.publish([1], space="space 1")
+    with served.writing(space="space 2") as writer:
+        upsert(writer, [2])
+        served.publish([3], space="space 3")
+        writer.publish()
+    with served.open() as store:
+        assert (store.info().generation, store.info().previous) == ("g000002", "g000003")
+    assert rollback(served.connect(), "photos") == ("g000002", "g000003")
+    assert served.numbers() == [3]
+
+
+def test_two_ingests_may_go_on_from_the_same_generation(served: Served) -> None:
+    served.publish([1], space="another space")
+    served.stop_after([2])
+    with served.writing() as slow, served.writing() as fast:
+        upsert(slow, [3])
+        upsert(fast, [4])
+        assert fast.publish() == 3
+        upsert(slow, [4])
+        assert slow.publish() == 3
+    assert served.numbers() == [2, 3, 4]
+    assert rollback(served.connect(), "photos") == ("g000002", "g000001")
 
 
 @pytest.mark.parametrize("change", [Rewrite(point(9), point(9), {}), Rewrite(point(0), point(9), {})])
