@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,25 @@ def real_data() -> Path:
     if not (folder / "data" / "flickr8k").is_dir():
         pytest.skip("no real photos: TOPICIDX_TEST_DATA names no folder with data/flickr8k and weights")
     return folder
+
+
+@pytest.fixture(scope="session")
+def qdrant_server() -> Iterator[str]:
+    """The URL of a real Qdrant server, with the port of its gRPC interface after a #.
+
+    TOPICIDX_TEST_QDRANT_URL names one (http://host:6333, or http://host:6333#6334); otherwise Docker runs one.
+    """
+    if url := os.environ.get("TOPICIDX_TEST_QDRANT_URL"):
+        yield url
+        return
+    engine = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
+    if engine.is_absolute() and not engine.exists():
+        pytest.skip("no Qdrant server: no Docker engine here, and TOPICIDX_TEST_QDRANT_URL names none")
+    from testcontainers.community.qdrant import QdrantContainer
+
+    with QdrantContainer() as container:
+        host = container.get_container_host_ip()
+        yield f"http://{host}:{container.get_exposed_port(6333)}#{container.get_exposed_port(6334)}"
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from topicidx.indexer.embedded.filters import edge_filter
+from topicidx.indexer.engine_filters import field_of, json_path
 from topicidx.indexer.store import BLOCK, FieldType, Float32, Payload, PointBlock, PointFilter, Record, ScoredIds
 
 _SCHEMA: Mapping[FieldType, edge.PayloadSchemaType] = {
@@ -80,14 +81,15 @@ class Shard:
     @property
     def fields(self) -> dict[str, FieldType]:
         """The payload fields that are indexed, and as what."""
-        return {name: _TYPES[str(index.data_type)] for name, index in self._engine.info().payload_schema.items()}
+        schema = self._engine.info().payload_schema
+        return {field_of(path): _TYPES[str(index.data_type)] for path, index in schema.items()}
 
     def index_fields(self, fields: Mapping[str, FieldType]) -> None:
         """Index payload fields that are not indexed yet."""
         known = self.fields
         for name, kind in fields.items():
             if name not in known:
-                self._engine.update(edge.UpdateOperation.create_field_index(name, _SCHEMA[kind]))
+                self._engine.update(edge.UpdateOperation.create_field_index(json_path(name), _SCHEMA[kind]))
 
     def upsert(self, ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:
         rows = vectors.tolist()
@@ -153,7 +155,7 @@ class Shard:
         }
 
     def scroll(self, fields: Sequence[str] | None = None, where: PointFilter | None = None) -> Iterator[Record]:
-        wanted = True if fields is None else list(fields)
+        wanted = True if fields is None else [json_path(name) for name in fields]
         for records in self._pages(wanted, with_vector=False, where=where):
             yield from (Record(_uuid(record.id), record.payload or {}) for record in records)
 
@@ -181,7 +183,7 @@ class Shard:
                 return
 
     def facet(self, field: str, where: PointFilter | None = None) -> dict[str, int]:
-        request = edge.FacetRequest(key=field, limit=1_000_000, exact=True, filter=edge_filter(where))
+        request = edge.FacetRequest(key=json_path(field), limit=1_000_000, exact=True, filter=edge_filter(where))
         # The engine goes on listing values that no point has any more.
         counts = {str(hit.value): hit.count for hit in self._engine.facet(request).hits if hit.count}
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

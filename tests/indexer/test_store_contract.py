@@ -2,19 +2,25 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from topicidx.errors import InvalidPointError, StoreError
-from topicidx.indexer.embedded import EmbeddedStore
-from topicidx.indexer.store import PointFilter, Rewrite, StoreWriter, VectorStore
+from doubles.engines import ENGINES, SPACE, Engine, engine_of
+from topicidx.errors import InvalidPointError, StoreError, StoreNotFoundError, TransferError
+from topicidx.indexer.conditions import All, Between, Condition, Equals, Missing, Not
+from topicidx.indexer.store import PointFilter, Rewrite, VectorStore
+from topicidx.indexer.totals import totals_of
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant"),
+    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
+]
 
 Float32 = NDArray[np.float32]
 DIMENSIONS = 8
@@ -22,47 +28,39 @@ CITIES = ("london", "new york", "são paulo", None)
 BIG = 10_000
 
 
-class Engine(Protocol):
-    """A collection of one engine: how it is written and opened."""
-
-    def writer(self, dimensions: int = DIMENSIONS) -> AbstractContextManager[StoreWriter]: ...
-
-    def open(self) -> AbstractContextManager[VectorStore]: ...
-
-
-class Embedded:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def writer(self, dimensions: int = DIMENSIONS) -> AbstractContextManager[StoreWriter]:
-        return EmbeddedStore.writer(self.folder, "photos", "a space", dimensions)
-
-    def open(self) -> AbstractContextManager[VectorStore]:
-        return EmbeddedStore.open(self.folder)
-
-
-@pytest.fixture(scope="session", params=["embedded"])
+@pytest.fixture(scope="session", params=ENGINES)
 def engine_name(request: pytest.FixtureRequest) -> str:
+    if request.param == "server":
+        request.getfixturevalue("qdrant_server")
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def server_url(engine_name: str, request: pytest.FixtureRequest) -> str | None:
+    return str(request.getfixturevalue("qdrant_server")) if engine_name == "server" else None
+
+
 @pytest.fixture
-def engine(engine_name: str, tmp_path: Path) -> Engine:
+def engine(engine_name: str, server_url: str | None, tmp_path: Path) -> Iterator[Engine]:
     """An engine with a collection that is not there yet."""
-    return {"embedded": Embedded}[engine_name](tmp_path / "store")
+    with engine_of(engine_name, tmp_path, server_url) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")
-def store(engine_name: str, tmp_path_factory: pytest.TempPathFactory, points: "Points") -> Iterator[VectorStore]:
+def store(
+    engine_name: str, server_url: str | None, tmp_path_factory: pytest.TempPathFactory, points: "Points"
+) -> Iterator[VectorStore]:
     """A store of 10,000 points, open for reading and shared."""
-    engine = {"embedded": Embedded}[engine_name](tmp_path_factory.mktemp("contract") / "store")
-    with engine.writer() as writer:
-        for begin in range(0, BIG, 1_000):
-            some = slice(begin, begin + 1_000)
-            writer.upsert(points.ids[some], points.vectors[some], points.payloads[some])
-        assert writer.publish() == BIG
-    with engine.open() as opened:
-        yield opened
+    with engine_of(engine_name, tmp_path_factory.mktemp("contract"), server_url) as engine:
+        with engine.writer(DIMENSIONS) as writer:
+            writer.index_fields({"number": "integer", "tags": "keyword"})
+            for begin in range(0, BIG, 1_000):
+                some = slice(begin, begin + 1_000)
+                writer.upsert(points.ids[some], points.vectors[some], points.payloads[some])
+            assert writer.publish() == BIG
+        with engine.open() as opened:
+            yield opened
 
 
 class Points:
@@ -73,14 +71,21 @@ class Points:
         self.ids = [UUID(int=int(number) + 1) for number in chance.permutation(BIG)]
         self.vectors: Float32 = chance.dirichlet(np.full(DIMENSIONS, 0.3), BIG).astype(np.float32)
         self.cities = [CITIES[number % len(CITIES)] for number in chance.integers(0, 100, BIG)]
-        self.payloads = [{"city": city, "image": f"photos/{row}.jpg"} for row, city in enumerate(self.cities)]
+        self.payloads = [
+            {"city": city, "image": f"photos/{row}.jpg", "number": row, "tags": [f"t{row % 3}", f"u{row % 5}"]}
+            for row, city in enumerate(self.cities)
+        ]
 
     def rows(self, where: PointFilter | None) -> list[int]:
         return [
             row
             for row, point in enumerate(self.ids)
             if where is None
-            or ((not where.cities or self.cities[row] in where.cities) and (where.ids is None or point in where.ids))
+            or (
+                (not where.cities or self.cities[row] in where.cities)
+                and (where.ids is None or point in where.ids)
+                and (where.where is None or CONDITIONS[where.where](row, self.cities[row]))
+            )
         ]
 
     def best(self, vector: Float32, limit: int, where: PointFilter | None = None) -> tuple[list[UUID], list[float]]:
@@ -120,7 +125,15 @@ QUERIES = {
     "negative": -np.array([0.1, 5, 0.2, 30, 0.5, 1, 2, 0.01], dtype=np.float32),
     "mixed": np.array([1, -2, 3, -4, 5, -6, 7, -8], dtype=np.float32),
 }
+CONDITIONS: dict[Condition, Callable[[int, str | None], bool]] = {
+    Between("number", gte=100, lt=400): lambda row, city: 100 <= row < 400,
+    Not(Equals("tags", ("t1", "u3"))): lambda row, city: row % 3 != 1 and row % 5 != 3,
+    Between("number", lt=400): lambda row, city: row < 400,
+    All((Missing("city"), Equals("number", (3, 4, 5, 6, 7, 8)))): lambda row, city: city is None and 3 <= row <= 8,
+}
 FILTERS = {
+    **{f"condition {number}": PointFilter(where=where) for number, where in enumerate(CONDITIONS)},
+    "a city and a condition": PointFilter(("london",), where=Between("number", lt=400)),
     "all": None,
     "no city named": PointFilter(),
     "a city": PointFilter(("london",)),
@@ -187,7 +200,8 @@ def test_a_query_that_does_not_fit_is_refused(store: VectorStore, vectors: Float
 
 def test_facts_of_a_collection(store: VectorStore) -> None:
     info = store.info()
-    assert (info.collection, info.points, info.dimensions, info.vector_space) == ("photos", BIG, DIMENSIONS, "a space")
+    assert (info.points, info.dimensions, info.vector_space) == (BIG, DIMENSIONS, SPACE)
+    assert info.collection
     assert info.generation
     assert info.location
 
@@ -231,6 +245,43 @@ def test_scrolling_gives_the_fields_asked_for(store: VectorStore) -> None:
     assert all(set(record.payload) == {"image"} for record in store.scroll(["image", "unheard_of"]))
 
 
+@pytest.mark.parametrize("where", FILTERS)
+def test_scrolling_gives_the_points_that_a_filter_means(store: VectorStore, points: Points, where: str) -> None:
+    found = [record.id for record in store.scroll([], FILTERS[where])]
+    assert found == sorted(points.ids[row] for row in points.rows(FILTERS[where]))
+
+
+def test_blocks_are_all_points_whole_in_the_order_of_ids(store: VectorStore, points: Points) -> None:
+    blocks = list(store.blocks())
+    ids = [point for block in blocks for point in block.ids]
+    order = np.argsort([point.int for point in points.ids], kind="stable")
+    assert ids == [points.ids[row] for row in order]
+    assert np.concatenate([block.vectors for block in blocks]).tobytes() == points.vectors[order].tobytes()
+    assert [payload for block in blocks for payload in block.payloads] == [points.payloads[row] for row in order]
+    assert all(block.vectors.dtype == np.float32 and len(block) <= 1_000 for block in blocks)
+
+
+def test_the_payload_schema_is_told(store: VectorStore) -> None:
+    own = {"city": "keyword", "source": "keyword", "taken_at": "datetime"}
+    assert store.info().fields == own | {"number": "integer", "tags": "keyword"}
+
+
+def test_values_are_counted_among_the_points_that_a_filter_means(store: VectorStore, points: Points) -> None:
+    rows = points.rows(PointFilter(("london",), where=Between("number", lt=400)))
+    expected = [len([row for row in rows if row % 3 == kind]) for kind in range(3)]
+    found = store.facet("tags", PointFilter(("london",), where=Between("number", lt=400)))
+    assert [found[f"t{kind}"] for kind in range(3)] == expected
+    assert sum(found.values()) == 2 * len(rows)
+
+
+def test_a_search_that_may_be_approximate_gives_exact_scores(store: VectorStore, points: Points) -> None:
+    vector = QUERIES["lifts"]
+    (found,) = store.search(vector[None], 50, exact=False)
+    by_id = dict(zip(points.ids, points.vectors.astype(np.float64) @ vector.astype(np.float64), strict=True))
+    np.testing.assert_allclose(found.scores, [by_id[point] for point in found.ids], rtol=1e-5)
+    assert len(set(found.ids) & set(points.best(vector, 50)[0])) >= 45
+
+
 def test_values_of_a_field_are_counted_most_frequent_first(store: VectorStore, points: Points) -> None:
     expected = {city: points.cities.count(city) for city in CITIES if city}
     assert store.facet("city") == expected
@@ -262,7 +313,7 @@ def test_an_engines_error_is_a_store_error(store: VectorStore) -> None:
 
 
 def test_a_collection_without_points_answers_every_question(engine: Engine) -> None:
-    with engine.writer() as writer:
+    with engine.writer(DIMENSIONS) as writer:
         writer.upsert([], unit_vectors(0), [])
         assert writer.publish() == 0
     with engine.open() as store:
@@ -281,7 +332,7 @@ def test_a_single_point_is_found(engine: Engine) -> None:
 def test_writing_a_point_again_replaces_it_whole(engine: Engine) -> None:
     ids = some_ids(3)
     write(engine, ids, unit_vectors(3), [{"city": "london", "old": 1} for _ in ids])
-    with engine.writer() as writer:
+    with engine.writer(DIMENSIONS) as writer:
         writer.upsert(ids[:2], unit_vectors(8)[5:7], [{"city": "paris"}, {"city": "rome"}])
         writer.upsert(ids[:1], unit_vectors(8)[7:], [{"city": "oslo"}])
         assert writer.publish() == 3
@@ -298,7 +349,7 @@ def test_writing_a_point_again_replaces_it_whole(engine: Engine) -> None:
 def test_replacing_a_payload_keeps_the_vector_and_the_named_fields(engine: Engine) -> None:
     ids = some_ids(2)
     write(engine, ids, unit_vectors(2), [{"city": "london", "sha256": "ab", "width": 3, "gone": 1} for _ in ids])
-    with engine.writer() as writer:
+    with engine.writer(DIMENSIONS) as writer:
         writer.rewrite([Rewrite(ids[0], ids[0], {"city": "paris", "new": [1]}, ("sha256", "width", "not there"))])
         assert writer.publish() == 2
     with engine.open() as store:
@@ -308,6 +359,152 @@ def test_replacing_a_payload_keeps_the_vector_and_the_named_fields(engine: Engin
         ]
         assert store.vectors(ids).tobytes() == unit_vectors(2).tobytes()
         assert store.count(PointFilter(("london",))) == store.count(PointFilter(("paris",))) == 1
+
+
+def test_a_point_takes_over_the_vector_of_another_one_and_the_named_fields(engine: Engine) -> None:
+    ids = some_ids(4)
+    write(engine, ids[:2], unit_vectors(2), [{"city": "london", "sha256": "ab"}, {"city": "rome", "sha256": "cd"}])
+    with engine.writer(DIMENSIONS) as writer:
+        writer.upsert(ids[2:3], unit_vectors(8)[7:], [{"city": "oslo", "sha256": "ef"}])
+        writer.rewrite(
+            [
+                Rewrite(ids[3], ids[2], {"city": "bern"}, ("sha256",)),
+                Rewrite(ids[0], ids[1], {"city": "bonn"}, ("sha256",)),
+                Rewrite(ids[1], ids[0], {"city": "nice"}, ("sha256",)),  # what the point held before this call
+            ]
+        )
+        assert writer.publish() == 4
+    with engine.open() as store:
+        assert [record.payload for record in store.retrieve(ids)] == [
+            {"city": "bonn", "sha256": "cd"},
+            {"city": "nice", "sha256": "ab"},
+            {"city": "oslo", "sha256": "ef"},
+            {"city": "bern", "sha256": "ef"},
+        ]
+        assert store.vectors(ids).argmax(axis=1).tolist() == [1, 0, 7, 7]
+
+
+def test_a_vector_that_is_not_there_cannot_be_taken_over(engine: Engine) -> None:
+    write(engine, some_ids(1), unit_vectors(1))
+    with pytest.raises(StoreError, match=str(UUID(int=99))), engine.writer(DIMENSIONS) as writer:
+        writer.rewrite([Rewrite(some_ids(1)[0], UUID(int=99), {})])
+        writer.publish()
+
+
+def test_removed_points_are_gone_and_may_come_back(engine: Engine) -> None:
+    ids = some_ids(5)
+    write(engine, ids, unit_vectors(5), [{"city": "london"}] * 5)
+    with engine.writer(DIMENSIONS) as writer:
+        writer.delete([ids[1], ids[3], UUID(int=99)])
+        writer.upsert([ids[3]], unit_vectors(8)[7:], [{"city": "oslo"}])
+        writer.upsert([UUID(int=50)], unit_vectors(1), [{"city": "rome"}])
+        writer.delete([UUID(int=50)])
+        writer.delete([])
+        assert {record.id for record in writer.known([])} == {ids[0], ids[2], ids[3], ids[4]}
+        assert writer.publish() == 4
+    with engine.open() as store:
+        assert [record.id for record in store.scroll()] == [ids[0], ids[2], ids[3], ids[4]]
+        assert store.facet("city") == {"london": 3, "oslo": 1}
+        assert store.search(unit_vectors(8)[7:], 1)[0].ids == [ids[3]]
+        assert len(store.search(unit_vectors(1), 100)[0].ids) == 4
+        assert store.retrieve([ids[1]]) == []
+
+
+def test_all_points_may_be_removed(engine: Engine) -> None:
+    write(engine, some_ids(3), unit_vectors(3))
+    with engine.writer(DIMENSIONS) as writer:
+        writer.delete(some_ids(3))
+        assert writer.publish() == 0
+    with engine.open() as store:
+        assert (store.count(), list(store.scroll()), list(store.blocks())) == (0, [], [])
+
+
+def test_a_field_is_indexed_once_and_as_one_type(engine: Engine) -> None:
+    with engine.writer(DIMENSIONS) as writer:
+        writer.index_fields({"likes": "integer", "city": "keyword"})
+        writer.index_fields({"likes": "integer"})
+        with pytest.raises(StoreError, match=r"'likes' is indexed as integer already .*--rebuild"):
+            writer.index_fields({"likes": "keyword"})
+        writer.upsert(some_ids(1), unit_vectors(1), [{"likes": 3}])
+        writer.publish()
+    with engine.writer(DIMENSIONS) as writer:
+        assert writer.fields["likes"] == "integer"
+        writer.index_fields({"author": "keyword"})
+        writer.publish()
+    with engine.open() as store:
+        assert (store.info().fields["likes"], store.info().fields["author"]) == ("integer", "keyword")
+        assert store.count(PointFilter(where=Equals("likes", (3,)))) == 1
+
+
+def test_points_of_another_space_replace_those_there_when_they_are_published(engine: Engine) -> None:
+    write(engine, some_ids(3), unit_vectors(3))
+    with engine.writer(DIMENSIONS, space="another space") as writer:
+        assert writer.replaces_space
+        assert list(writer.known([])) == []
+        writer.upsert(some_ids(1), unit_vectors(1), [{}])
+        with engine.open() as store:
+            assert (store.count(), store.info().vector_space) == (3, SPACE)
+        assert writer.publish() == 1
+    with engine.open() as store:
+        info = store.info()
+        assert (store.count(), info.vector_space) == (1, "another space")
+        assert info.previous is not None
+
+
+def test_a_rebuild_starts_from_nothing_and_is_seen_when_it_is_published(engine: Engine) -> None:
+    write(engine, some_ids(3), unit_vectors(3))
+    with engine.writer(DIMENSIONS, rebuild=True) as writer:
+        assert (list(writer.known([])), writer.replaces_space, writer.resumes) == ([], False, False)
+        writer.upsert(some_ids(5)[4:], unit_vectors(1), [{}])
+        with engine.open() as store:
+            assert store.count() == 3
+        assert writer.publish() == 1
+    with engine.open() as store:
+        assert [record.id for record in store.scroll()] == some_ids(5)[4:]
+
+
+def test_a_stopped_rebuild_is_gone_on_from(engine: Engine) -> None:
+    write(engine, some_ids(3), unit_vectors(3))
+    with pytest.raises(KeyboardInterrupt), engine.writer(DIMENSIONS, rebuild=True) as writer:
+        writer.upsert(some_ids(6)[5:], unit_vectors(1), [{"city": "oslo"}])
+        writer.checkpoint()
+        raise KeyboardInterrupt
+    with engine.open() as store:
+        assert store.count() == 3
+    with engine.writer(DIMENSIONS, rebuild=True) as writer:
+        assert writer.resumes
+        assert [(record.id, record.payload) for record in writer.known(["city"])] == [(UUID(int=6), {"city": "oslo"})]
+        writer.upsert(some_ids(1), unit_vectors(1), [{}])
+        assert writer.publish() == 2
+
+
+def test_what_is_not_as_expected_is_not_published(engine: Engine) -> None:
+    write(engine, some_ids(3), unit_vectors(3))
+    with engine.open() as store:
+        totals = totals_of(store.blocks())
+    assert totals.points == 3
+    with pytest.raises(TransferError, match=totals.checksum), engine.writer(DIMENSIONS, rebuild=True) as writer:
+        writer.upsert(some_ids(3), unit_vectors(4)[1:], [{"city": None}] * 3)
+        writer.publish(totals)
+    with engine.open() as store:
+        assert totals_of(store.blocks()) == totals
+    with engine.writer(DIMENSIONS, rebuild=True) as writer:
+        writer.upsert(some_ids(3), unit_vectors(3), [{"city": None}] * 3)
+        assert writer.publish(totals) == 3
+
+
+def test_a_collection_that_is_not_there_says_how_to_fill_it(engine: Engine) -> None:
+    with pytest.raises(StoreNotFoundError, match="topicidx ingest"):
+        engine.open()
+    with engine.writer(DIMENSIONS) as writer:
+        assert (list(writer.known([])), writer.resumes, writer.replaces_space, writer.publish()) == (
+            [],
+            False,
+            False,
+            0,
+        )
+    with pytest.raises(StoreNotFoundError):
+        engine.open()
 
 
 def test_payloads_come_back_as_they_were(engine: Engine) -> None:
@@ -333,11 +530,11 @@ def test_payloads_come_back_as_they_were(engine: Engine) -> None:
 
 
 def test_the_writer_knows_the_points_it_starts_from(engine: Engine) -> None:
-    with engine.writer() as writer:
+    with engine.writer(DIMENSIONS) as writer:
         assert list(writer.known(["city"])) == []
     ids = some_ids(2_500)
     write(engine, ids, unit_vectors(2_500), [{"city": "london", "image": str(point)} for point in ids])
-    with engine.writer() as writer:
+    with engine.writer(DIMENSIONS) as writer:
         known = {record.id: record.payload for record in writer.known(["image"])}
     assert known == {point: {"image": str(point)} for point in ids}
 
@@ -362,7 +559,7 @@ def bad(row: int, value: float) -> Float32:
     ids=["NaN", "infinite", "minus infinite", "negative", "too few", "too short", "not a table"],
 )
 def test_a_bad_vector_is_named_and_nothing_is_written(engine: Engine, vectors: Float32, message: str) -> None:
-    with engine.writer() as writer:
+    with engine.writer(DIMENSIONS) as writer:
         with pytest.raises(InvalidPointError, match=re.escape(message)):
             writer.upsert(some_ids(3), vectors, [{}, {}, {}])
         assert writer.publish() == 0
@@ -381,6 +578,6 @@ def test_a_bad_vector_is_named_and_nothing_is_written(engine: Engine, vectors: F
     ids=["NaN", "infinite", "half a character", "half a character in a list"],
 )
 def test_a_payload_that_cannot_be_stored_is_named(engine: Engine, payload: dict[str, Any]) -> None:
-    with engine.writer() as writer, pytest.raises(InvalidPointError, match=str(UUID(int=2))):
+    with engine.writer(DIMENSIONS) as writer, pytest.raises(InvalidPointError, match=str(UUID(int=2))):
         writer.upsert(some_ids(2), unit_vectors(2), [{}, payload])
         writer.checkpoint()
