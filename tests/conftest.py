@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ("doubles.spaces",)
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

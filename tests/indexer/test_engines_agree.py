@@ -1,89 +1,88 @@
-"""The embedded engine and Qdrant as a client speaks to it give the same ranking and scores for the same data."""
+"""Every engine finds the same pictures with the same scores, whatever is asked of it."""
 
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient, models
 
-from topicidx.indexer.embedded import EmbeddedStore
-from topicidx.indexer.store import PointFilter
+from doubles.engines import ENGINES, Engine, engine_of
+from topicidx.embedders.topic_space import TopicSpace
+from topicidx.errors import SpaceMismatchError
+from topicidx.indexer.index import Index
+from topicidx.indexer.keys import point_id
+from topicidx.indexer.where_language import parse_where
 
-POINTS, DIMENSIONS = 600, 40
+POINTS = 600
 CITIES = ("miami", "london", "são paulo")
-IDS = sorted(uuid.uuid5(uuid.NAMESPACE_URL, str(number)) for number in range(POINTS))
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant"),
+    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
+]
 
 
-@pytest.fixture(scope="module")
-def thetas() -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    return np.random.default_rng(5).dirichlet(np.full(DIMENSIONS, 0.1), size=POINTS).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def embedded(
-    thetas: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EmbeddedStore]:
-    folder: Path = tmp_path_factory.mktemp("agree")
-    payloads = [{"city": CITIES[place % 3], "source": "a"} for place in range(POINTS)]
-    with EmbeddedStore.writer(folder, "photos", "space", DIMENSIONS) as writer:
-        writer.upsert(IDS, thetas, payloads)
+def fill(engine: Engine, space: TopicSpace) -> None:
+    keys = [f"photos/{number}.jpg" for number in range(POINTS)]
+    vectors = np.random.default_rng(5).dirichlet(np.full(space.dimensions, 0.1), size=POINTS).astype(np.float32)
+    payloads = [
+        {"image": key, "source": "photos", "city": CITIES[place % 3], "captions": [f"nr. {place} 🏖️"], "sha256": f"{place // 2:x}",
+         "taken_at": f"20{place % 30:02}-05-06T07:08:09" if place % 4 else None}
+        for place, key in enumerate(keys)
+    ]  # fmt: skip
+    with engine.writer(space.dimensions, space=space.vector_space) as writer:
+        writer.upsert([point_id(key) for key in keys], vectors, payloads)
         writer.publish()
-    with EmbeddedStore.open(folder) as store:
-        yield store
-
-
-@pytest.fixture(scope="module", params=["memory", "server"])
-def client(
-    request: pytest.FixtureRequest, thetas: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
-) -> Iterator[QdrantClient]:
-    if request.param == "memory":
-        opened = QdrantClient(":memory:")
-    elif url := os.environ.get("TOPICIDX_TEST_QDRANT_URL"):
-        opened = QdrantClient(url)
-    else:
-        opened = request.getfixturevalue("container_client")
-    name = f"topicidx-test-{uuid.uuid4()}"
-    opened.create_collection(name, models.VectorParams(size=DIMENSIONS, distance=models.Distance.DOT))
-    rows = zip(IDS, thetas.tolist(), strict=True)
-    points = [
-        models.PointStruct(id=str(point), vector=row, payload={"city": CITIES[place % 3]})
-        for place, (point, row) in enumerate(rows)
-    ]
-    opened.upsert(name, points, wait=True)
-    opened.topicidx_collection = name  # type: ignore[attr-defined]
-    yield opened
-    opened.delete_collection(name)
 
 
 @pytest.fixture(scope="module")
-def container_client() -> Iterator[QdrantClient]:
-    from testcontainers.community.qdrant import QdrantContainer
-
-    engine = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
-    if engine.is_absolute() and not engine.exists():
-        pytest.skip("no Qdrant server: no Docker engine here, and TOPICIDX_TEST_QDRANT_URL names none")
-    with QdrantContainer() as container:
-        yield container.get_client()
+def folder(tmp_path_factory: pytest.TempPathFactory, space_folder: Path) -> Iterator[Engine]:
+    with engine_of("embedded", tmp_path_factory.mktemp("agree"), None) as engine:
+        fill(engine, TopicSpace.load(space_folder))
+        yield engine
 
 
-@pytest.mark.filterwarnings("ignore:Local mode performs exact")
-@pytest.mark.parametrize("cities", [(), ("miami",), ("london", "são paulo")])
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_same_points_come_back_with_the_same_scores(
-    embedded: EmbeddedStore, client: QdrantClient, cities: tuple[str, ...], sign: int
+@pytest.fixture(scope="module", params=[name for name in ENGINES if name != "embedded"])
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, space_folder: Path
+) -> Iterator[Engine]:
+    url = request.getfixturevalue("qdrant_server") if request.param == "server" else None
+    with engine_of(request.param, tmp_path_factory.mktemp("agree"), url) as engine:
+        fill(engine, TopicSpace.load(space_folder))
+        yield engine
+
+
+QUESTIONS = {
+    "one word": ("beach", {}),
+    "two words": ("sunrise dog", {}),
+    "weights": ("coffee^3 beach", {}),
+    "pushed down": ("dog -beach", {}),
+    "only pushed down": ("-dog -beach", {}),
+    "published": ("sunrise dog", {"match": "mean"}),
+    "a city": ("beach dog", {"cities": ["São Paulo"]}),
+    "cities": ("beach", {"cities": ["miami", "london"]}),
+    "a condition": ("beach dog", {"where": parse_where("taken_at >= 2010-01 and not city = miami")}),
+    "missing": ("guitar", {"where": parse_where("taken_at is missing")}),
+    "copies once": ("beach concert", {"unique": True}),
+    "at least": ("beach", {"min_score": 1.0}),
+    "all": ("beach skyline", {"limit": 2 * POINTS}),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_folder_and_a_server_give_the_same_answer(
+    folder: Engine, served: Engine, space: TopicSpace, question: str
 ) -> None:
-    queries = (sign * np.random.default_rng(6).random((4, DIMENSIONS))).astype(np.float32)
-    chosen = models.Filter(must=[models.FieldCondition(key="city", match=models.MatchAny(any=list(cities)))])
-    for query, found in zip(queries, embedded.search(queries, 25, PointFilter(cities)), strict=True):
-        points = client.query_points(
-            client.topicidx_collection,  # type: ignore[attr-defined]
-            query=query.tolist(),
-            limit=25,
-            query_filter=chosen if cities else None,
-            search_params=models.SearchParams(exact=True),
-        ).points
-        np.testing.assert_allclose(found.scores, [point.score for point in points], rtol=1e-5)
-        assert [str(point) for point in found.ids] == [point.id for point in points]
+    query, options = QUESTIONS[question]
+    with folder.open() as one, served.open() as other:
+        expected = Index(space, one).search(query, **{"limit": 25} | options).hits  # type: ignore[arg-type]
+        found = Index(space, other).search(query, **{"limit": 25} | options).hits  # type: ignore[arg-type]
+    assert expected
+    np.testing.assert_allclose([hit.score for hit in found], [hit.score for hit in expected], rtol=1e-5)
+    assert [hit.payload for hit in found] == [hit.payload for hit in expected]
+
+
+def test_a_store_of_another_space_is_refused_by_both(folder: Engine, served: Engine, other_space: TopicSpace) -> None:
+    for engine in (folder, served):
+        with engine.open() as store, pytest.raises(SpaceMismatchError, match="ingest the pictures again"):
+            Index(other_space, store)

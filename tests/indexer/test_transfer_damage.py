@@ -103,6 +103,16 @@ def test_a_byte_changed_in_any_member_is_noticed(whole: Path, file: Path, member
         read_backup(file)
 
 
+def test_a_byte_changed_between_two_members_is_noticed(whole: Path, file: Path) -> None:
+    content = bytearray(whole.read_bytes())
+    with tarfile.open(whole) as tar:
+        found = tar.getmember("sources.json")
+    content[found.offset_data + found.size] = 1
+    file.write_bytes(content)
+    with pytest.raises(TransferError, match=r"photos\.tar is damaged: what follows sources\.json"):
+        read_backup(file)
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_file_that_is_cut_short_is_noticed(whole: Path, data: st.DataObject) -> None:
