@@ -309,10 +309,10 @@ class EmbeddedWriter:
         )
 
     def _full(self, needed: int) -> StoreFullError:
-        free = shutil.disk_usage(self._collection).free
+        free, wanted = shutil.disk_usage(self._collection).free // 2**20, (needed + MARGIN_BYTES) // 2**20
         return StoreFullError(
-            f"the disk of {self._collection} is nearly full ({free // 2**20} MiB free, {(needed + MARGIN_BYTES) // 2**20} MiB are "
-            "needed); make room and run the same command again: it goes on from where it stopped"
+            f"the disk of {self._collection} is nearly full ({free} MiB free, {wanted} MiB are needed); make room and run the "
+            "same command again: it goes on from where it stopped"
         )
 
     def _check_space(self, needed: int) -> None:

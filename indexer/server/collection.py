@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qdrant_client import models
 
 from topicidx.errors import StoreDamagedError, StoreError, StoreUnreachableError
+from topicidx.indexer.engine_filters import json_path
 from topicidx.indexer.server.connection import Connection
 from topicidx.indexer.store import FieldType
 from topicidx.settings import ServerSettings
@@ -195,7 +196,11 @@ def index_fields(connection: Connection, generation: Generation, fields: Mapping
     """Index payload fields of a collection and note it in its description."""
     for name, kind in sorted(fields.items()):
         connection.call(
-            connection.client.create_payload_index, generation.collection, name, field_schema=_SCHEMA[kind], wait=True
+            connection.client.create_payload_index,
+            generation.collection,
+            json_path(name),
+            field_schema=_SCHEMA[kind],
+            wait=True,
         )
     known = generation.description.fields
     return (

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qdrant_client import models
 
 from topicidx.errors import StoreDamagedError
+from topicidx.indexer.engine_filters import json_path
 from topicidx.indexer.server.connection import Connection
 from topicidx.indexer.store import BLOCK, Float32, Payload, PointBlock, Record
 
@@ -44,7 +45,8 @@ def count_values(
     connection: Connection, collection: str, field: str, where: models.Filter | None = None
 ) -> dict[str, int]:
     """How many points have each value of a field that is indexed as keyword, most frequent first."""
-    found = connection.call(connection.client.facet, collection, field, facet_filter=where, limit=_VALUES, exact=True)
+    path = json_path(field)
+    found = connection.call(connection.client.facet, collection, path, facet_filter=where, limit=_VALUES, exact=True)
     counts = {str(hit.value): hit.count for hit in found.hits if hit.count}
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 

@@ -581,3 +581,18 @@ def test_a_payload_that_cannot_be_stored_is_named(engine: Engine, payload: dict[
     with engine.writer(DIMENSIONS) as writer, pytest.raises(InvalidPointError, match=str(UUID(int=2))):
         writer.upsert(some_ids(2), unit_vectors(2), [{}, payload])
         writer.checkpoint()
+
+
+def test_a_field_whose_name_looks_like_a_path_is_a_field_of_that_name(engine: Engine) -> None:
+    name = "likes.total[0]"
+    with engine.writer(DIMENSIONS) as writer:
+        writer.index_fields({name: "keyword"})
+        writer.upsert(some_ids(2), unit_vectors(2), [{name: "many", "likes": {"total": ["few"]}}, {name: "none"}])
+        writer.publish()
+    with engine.writer(DIMENSIONS) as writer:
+        assert writer.fields[name] == "keyword"
+        assert {str(record.payload[name]) for record in writer.known([name])} == {"many", "none"}
+    with engine.open() as store:
+        assert store.info().fields[name] == "keyword"
+        assert store.facet(name) == {"many": 1, "none": 1}
+        assert [record.id for record in store.scroll([], PointFilter(where=Equals(name, ("many",))))] == some_ids(1)
