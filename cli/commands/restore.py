@@ -61,6 +61,9 @@ def restore(
                 force=force,
                 on_progress=lambda stage, done, total: show(done, total, stage),
             )
+        except KeyboardInterrupt:
+            status("stopped; what was there is as it was, and the same command begins again")
+            raise
         finally:
             if workspace is not None:
                 workspace.discard_if_empty()
