@@ -1,15 +1,19 @@
-"""The embedded store alone: upserts, opening, exact queries of one to three words, by number of points.
+"""The embedded store alone: upserts, opening, exact queries of one to three words, memory, by number of points.
 
-Points are like topic distributions (Dirichlet, 500 topics), words like lifts.
+Points are like topic distributions (Dirichlet, 500 topics), words like lifts. Queries run in a process of their own, which
+opens the finished store; its resident memory is told as the part that is its own and the part that is the store's files.
 
     python benchmarks/store.py [--points 20000 150000]
 """
 
 import argparse
+import multiprocessing
+import re
 import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +22,27 @@ from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.scoring import rank_by_product
 from topicidx.indexer.store import PointFilter
 
-TOPICS, WORDS, BATCH, LIMIT = 500, 60, 256, 10
+TOPICS, WORDS, BATCH, LIMIT, ROUNDS = 500, 60, 256, 10, 40
+COLUMNS = (
+    "points", "upserts/s", "publish (s)", "open (s)", "1 word p50 / p95 (ms)", "2 words", "3 words", "1 word, one city",
+    "2 words, one city", "resident (MB): own + files",
+)  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, nargs="+", default=[20_000, 150_000])
-    print(
-        "| points | upserts/s | publish (s) | open (s) | 1 word p50 / p95 (ms) | 2 words | 3 words | 2 words, one city |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
     for points in parser.parse_args().points:
         with tempfile.TemporaryDirectory() as folder:
-            print_row(points, Path(folder))
+            cells = [f"{points:,}", *fill(points, Path(folder))]
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+                cells += fresh.submit(ask, Path(folder)).result()
+            print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def print_row(points: int, folder: Path) -> None:
+def fill(points: int, folder: Path) -> list[str]:
+    """Fill a store: upserts per second, until all are safe on the disk, and seconds to publish them."""
     rng = np.random.default_rng(0)
     with EmbeddedStore.writer(folder, "photos", "benchmark", TOPICS) as writer:
         seconds = 0.0
@@ -45,32 +54,35 @@ def print_row(points: int, folder: Path) -> None:
                 for number in range(begin, begin + count)
             ]
             ids = [uuid.uuid5(uuid.NAMESPACE_URL, str(number)) for number in range(begin, begin + count)]
-            began = time.perf_counter()
-            writer.upsert(ids, thetas, payloads)
-            seconds += time.perf_counter() - began
-        began = time.perf_counter()
-        writer.checkpoint()
-        seconds += time.perf_counter() - began
-        began = time.perf_counter()
-        writer.publish()
-        publish = time.perf_counter() - began
+            seconds += timed(lambda ids=ids, thetas=thetas, payloads=payloads: writer.upsert(ids, thetas, payloads))  # type: ignore[misc]
+        seconds += timed(writer.checkpoint)
+        return [f"{points / seconds:,.0f}", f"{timed(writer.publish):.1f}"]
+
+
+def ask(folder: Path) -> list[str]:
+    """Open a store and query it: seconds to open, latencies, memory."""
+    rng = np.random.default_rng(1)
     began = time.perf_counter()
     store = EmbeddedStore.open(folder)
     opening = time.perf_counter() - began
     words = rng.gamma(0.02, 50.0, size=(WORDS, TOPICS)).astype(np.float32)
 
     def latency(terms: int, where: PointFilter | None = None) -> str:
+        chosen = [rng.choice(WORDS, terms, replace=False) for _ in range(ROUNDS)]
         weights = np.ones(terms)
-        chosen = [rng.choice(WORDS, terms, replace=False) for _ in range(40)]
         took = [timed(lambda rows=rows: rank_by_product(store, words[rows], weights, LIMIT, where)) for rows in chosen]  # type: ignore[misc]
         return f"{1e3 * np.percentile(took, 50):.1f} / {1e3 * np.percentile(took, 95):.1f}"
 
-    cells = [latency(1), latency(2), latency(3), latency(2, PointFilter(("city 3",)))]
-    print(
-        f"| {points:,} | {points / seconds:,.0f} | {publish:.1f} | {opening:.2f} | " + " | ".join(cells) + " |",
-        flush=True,
-    )
-    store.close()
+    city = PointFilter(("city 3",))
+    latencies = [latency(1), latency(2), latency(3), latency(1, city), latency(2, city)]
+    return [f"{opening:.2f}", *latencies, memory()]
+
+
+def memory() -> str:
+    """Resident megabytes of this process: its own, and of files."""
+    status = Path("/proc/self/status").read_text()
+    own, files = (int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1e3 for name in ("RssAnon", "RssFile"))  # type: ignore[index]
+    return f"{own:.0f} + {files:.0f}"
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -19,6 +19,9 @@ FILE_NAME = "topicidx.toml"
 
 Arch = Literal["googlenet", "bvlc"]
 Match = Literal["all", "mean"]
+Search = Literal["auto", "exact", "approximate"]
+#: Points from which on a store gets what approximate searches need: an exact scan takes a tenth of a second by then.
+APPROXIMATE_FROM = 500_000
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -90,6 +93,8 @@ class IngestSettings(BaseModel):
     decode_threads: Positive | None = None
     #: Pictures with more pixels than this are refused (decompression bombs).
     max_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 178_956_970
+    #: Points from which on an embedded store gets what approximate searches need.
+    approximate_from: Positive = APPROXIMATE_FROM
     #: Payload fields, besides those that every store has, to be indexed for `--where`, and as what.
     index_fields: dict[str, Literal["keyword", "integer", "float", "bool", "datetime"]] = {}
 
@@ -119,7 +124,8 @@ class ServerSettings(BaseModel):
     write_consistency_factor: Positive | None = None
     #: Whether vectors and the payload stay on the disk; None leaves it to the server.
     on_disk: bool | None = None
-    quantization: Literal["none", "int8"] = "none"
+    #: turbo8 takes a Qdrant that knows TurboQuant of 8 bits. int8 finds word queries badly: measure it (`info --recall`).
+    quantization: Literal["none", "int8", "turbo8"] = "none"
 
     @field_validator("quantization", mode="before")
     @classmethod
@@ -127,7 +133,7 @@ class ServerSettings(BaseModel):
         if value == "binary":
             raise ValueError(
                 "binary quantization keeps only whether a number is positive, and all numbers of a topic vector are: it finds "
-                "next to nothing; use int8 or none"
+                "next to nothing; use turbo8, int8 or none"
             )
         return value
 
@@ -152,6 +158,9 @@ class Settings(BaseSettings):
     store: str | None = None
     collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "photos"
     match: Match = "all"
+    #: exact: every ranking is exact. approximate: a picture may be missed, where the store has what that needs. auto: exact,
+    #: but for stores that were large enough to get it (`ingest.approximate_from`).
+    search: Search = "auto"
     limit: Annotated[int, Field(ge=1, le=10_000)] = 10
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     lda: LdaSettings = LdaSettings()

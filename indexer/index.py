@@ -19,7 +19,7 @@ from topicidx.indexer.query_language import Term, parse_query
 from topicidx.indexer.scoring import ScoredPoint, rank_by_dot_product, rank_by_product
 from topicidx.indexer.sources import SourceRegistry
 from topicidx.indexer.store import Payload, PointFilter, VectorStore
-from topicidx.settings import Match
+from topicidx.settings import Match, Search
 
 #: How many known words are named for one that is not.
 SUGGESTIONS = 3
@@ -83,11 +83,15 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Index:
-    """A topic space and a store filled with its vectors. Raises SpaceMismatchError where they do not belong together."""
+    """A topic space and a store filled with its vectors; search_mode: as the setting `search`.
+
+    Raises SpaceMismatchError where they do not belong together.
+    """
 
     space: TopicSpace
     store: VectorStore
     sources: SourceRegistry | None = None
+    search_mode: Search = "auto"
 
     def __post_init__(self) -> None:
         info = self.store.info()
@@ -97,6 +101,13 @@ class Index:
                 f"{self.space.folder} ({self.space.vector_space[:12]}); ingest the pictures again, or name the right space "
                 "with --space"
             )
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether rankings are exact, by `search_mode` and what the store has."""
+        if self.search_mode == "auto":
+            return self.store.info().approximate != "turbo8"  # int8 misses too much to be used unasked
+        return self.search_mode == "exact"
 
     def search(
         self,
@@ -109,7 +120,7 @@ class Index:
         min_score: float | None = None,
         unique: bool = False,
     ) -> SearchResult:
-        """The pictures that `query` describes, best first, ranked exactly.
+        """The pictures that `query` describes, best first.
 
         match="all": score is the weighted geometric mean of the words' lifts, so that every word counts; 1 is the
         collection's average. match="mean": the published method, one dot product with the mean of the words' topic
@@ -146,11 +157,13 @@ class Index:
         words, weights, unknown = self._resolve(parse_query(query))
         among = PointFilter(self._known_cities(cities), where=where) if cities or where is not None else None
         if match == "all" and self.space.scores == "lift":
-            ranked = rank_by_product(self.store, self.space.words.vectors("lift", words), weights, limit, among)
+            ranked = rank_by_product(
+                self.store, self.space.words.vectors("lift", words), weights, limit, among, exact=self.exact
+            )
         else:
             name: VectorName = "topics" if match == "mean" else "lift"
             mean = weights @ self.space.words.vectors(name, words).astype(np.float64) / np.abs(weights).sum()
-            ranked = rank_by_dot_product(self.store, mean.astype(np.float32), limit, among)
+            ranked = rank_by_dot_product(self.store, mean.astype(np.float32), limit, among, exact=self.exact)
         return ranked, unknown
 
     def _resolve(self, terms: Sequence[Term]) -> tuple[list[int], NDArray[np.float64], tuple[Unknown, ...]]:

@@ -41,6 +41,7 @@ def describe_store(address: StoreAddress, collection: str, server: ServerSetting
             "generation": info.generation,
             "previous_generation": info.previous,
             "indexed_fields": dict(info.fields),
+            "quantized": info.approximate,
             "sources": {name: str(root) for name, root in SourceRegistry(address.folder).roots.items()},
             "cities": store.facet("city"),
         }

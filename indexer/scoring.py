@@ -33,10 +33,17 @@ def geometric_mean(lifts: Float64, weights: Float64) -> Float64:
 
 
 def rank_by_product(
-    store: VectorStore, vectors: Float32, weights: Float64, limit: int, where: PointFilter | None = None
+    store: VectorStore,
+    vectors: Float32,
+    weights: Float64,
+    limit: int,
+    where: PointFilter | None = None,
+    *,
+    exact: bool = True,
 ) -> list[ScoredPoint]:
-    """The `limit` points of highest geometric mean of lifts, exactly, best first, equal scores in the order of ids;
-    of equal scores at the cut, any.
+    """The `limit` points of highest geometric mean of lifts, exactly unless told otherwise, best first.
+
+    Equal scores come in the order of ids; of equal scores at the cut, any.
 
     vectors: lift vectors, float32 (terms, dimensions); weights: float64 (terms,), not 0. Each term's best points (for a
     negative weight, its worst) are fetched to some depth and scored by all terms; once no point below that depth can do
@@ -49,7 +56,9 @@ def rank_by_product(
     depth = max(4 * limit, 128)
     while total:
         depth = min(depth, total)
-        columns = [dict(zip(found.ids, found.scores, strict=True)) for found in store.search(signed, depth, where)]
+        columns = [
+            dict(zip(found.ids, found.scores, strict=True)) for found in store.search(signed, depth, where, exact=exact)
+        ]
         # What a point that no list holds can have at most.
         last = np.array([min(column.values()) for column in columns]) * signs
         best = _scored(store, columns, signed, signs, weights, where)[:limit]
@@ -60,10 +69,10 @@ def rank_by_product(
 
 
 def rank_by_dot_product(
-    store: VectorStore, vector: Float32, limit: int, where: PointFilter | None = None
+    store: VectorStore, vector: Float32, limit: int, where: PointFilter | None = None, *, exact: bool = True
 ) -> list[ScoredPoint]:
-    """The `limit` points of highest dot product with `vector`, float32 (dimensions,), exactly, best first."""
-    (found,) = store.search(vector[None], limit, where)
+    """The `limit` points of highest dot product with `vector`, float32 (dimensions,), best first; all of them where `exact`."""
+    (found,) = store.search(vector[None], limit, where, exact=exact)
     return _sorted(found.ids, found.scores)
 
 

@@ -18,6 +18,8 @@ Float32 = NDArray[np.float32]
 Payload = Mapping[str, JsonValue]
 #: What a payload field may be indexed as. Times are ISO 8601 text.
 FieldType = Literal["keyword", "integer", "float", "bool", "datetime"]
+#: How a collection may keep its vectors a second time, for searches that are not exact.
+Quantized = Literal["turbo8", "int8"]
 #: Payload fields that every collection indexes.
 INDEXED_FIELDS: Mapping[str, FieldType] = {"city": "keyword", "source": "keyword", "taken_at": "datetime"}
 #: Called with (what is being done, points done, all points or None).
@@ -74,7 +76,7 @@ class StoreInfo:
     """Facts of a collection.
 
     fields: what its payload indexes are of; previous: the generation that can be brought back, if one is kept;
-    approximate: whether it holds what a search that is not exact needs.
+    approximate: the quantized vectors that searches which are not exact go through, if it has any.
     """
 
     location: str
@@ -85,7 +87,7 @@ class StoreInfo:
     generation: str
     previous: str | None = None
     fields: Mapping[str, FieldType] = field(default_factory=dict)
-    approximate: bool = False
+    approximate: Quantized | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from topicidx.errors import SettingsError
 from topicidx.indexer.store import Leftover, OnProgress, StoreWriter, VectorStore
-from topicidx.settings import ServerSettings
+from topicidx.settings import APPROXIMATE_FROM, ServerSettings
 
 if TYPE_CHECKING:
     from topicidx.embedders.topic_space import TopicSpace
@@ -72,19 +72,26 @@ def open_writer(
     rebuild: bool = False,
     words_of: "TopicSpace | None" = None,
     server: ServerSettings | None = None,
+    approximate_from: int = APPROXIMATE_FROM,
     on_progress: OnProgress | None = None,
 ) -> AbstractContextManager[StoreWriter]:
     """Begin to write a collection.
 
     rebuild: start from nothing, even where the collection has the vectors of this space already. words_of: the topic space
-    whose words a server is to hold beside the pictures. on_progress: told how far publishing is. Raises StoreBusyError at
+    whose words a server is to hold beside the pictures. approximate_from: points from which on a folder gets what approximate
+    searches need. on_progress: told how far publishing is. Raises StoreBusyError at
     once while another process writes to the folder, another StoreError where it cannot be written.
     """
     if address.url is None:
         from topicidx.indexer.embedded import embedded_writer
 
         return embedded_writer(
-            address.folder / collection, vector_space, dimensions, rebuild=rebuild, on_progress=on_progress
+            address.folder / collection,
+            vector_space,
+            dimensions,
+            rebuild=rebuild,
+            approximate_from=approximate_from,
+            on_progress=on_progress,
         )
     from topicidx.indexer.server import connect, server_writer
 

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_address_of
 from topicidx.errors import SpaceError, StoreError
@@ -12,7 +14,14 @@ from topicidx.workspace import Workspace
 
 
 def info(
-    home: Home = None, space: Space = None, store: Store = None, collection: Collection = None, as_json: Json = False
+    home: Home = None,
+    space: Space = None,
+    store: Store = None,
+    collection: Collection = None,
+    recall: Annotated[
+        bool, typer.Option("--recall", help="Measure how much the configured search finds of what an exact one does.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what the workspace holds: the topic space, the store, its sources and cities."""
     settings = Settings.load(home=home, space=space, store=store, collection=collection)
@@ -23,6 +32,8 @@ def info(
         "store": _or_error(lambda: describe_store(store_address_of(settings), settings.collection, settings.server)),
     }
     found["match"] = found["space"].get("vector_space") == found["store"].get("vector_space", "none")
+    if recall:
+        found["recall"] = _or_error(lambda: _measure(settings))
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
@@ -34,8 +45,32 @@ def info(
             if name in {"vector_space", "query_side"} and value:
                 value = value[:12]
             print(f"  {name.replace('_', ' ')}: {value}")
+    if recall:
+        _print_recall(found["recall"])
     if "error" not in found["space"] and "error" not in found["store"] and not found["match"]:
         print("the store was filled with another topic space: ingest the pictures again")
+
+
+def _print_recall(recall: dict[str, Any]) -> None:
+    if "error" in recall:
+        print(f"recall\n  error: {recall['error']}")
+        return
+    print(f"recall@10 against an exact search of {recall['points']:,} pictures; search: {recall['search']}")
+    for kind in ("words", "pushed_down", "pictures"):
+        one = recall[kind]
+        figures = f"mean {one['mean']:.4f}, worst tenth {one['worst_decile']:.4f} ({one['queries']} queries)"
+        print(f"  {kind.replace('_', ' ')}: {figures}")
+
+
+def _measure(settings: Settings) -> dict[str, Any]:
+    from topicidx.embedders.topic_space import TopicSpace
+    from topicidx.indexer.index import Index
+    from topicidx.indexer.recall import measure_recall
+    from topicidx.indexer.stores import open_store
+
+    topic_space = TopicSpace.load(space_folder(settings))
+    with open_store(store_address_of(settings), settings.collection, settings.server) as store:
+        return measure_recall(Index(topic_space, store, search_mode=settings.search)).to_json()
 
 
 def _or_error(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def ingest(
             rebuild=rebuild,
             words_of=topic_space,
             server=settings.server,
+            approximate_from=settings.ingest.approximate_from,
             on_progress=lambda stage, done, total: show(done, total, stage),
         ) as writer,
     ):

@@ -71,7 +71,7 @@ def query(
     topic_space = TopicSpace.load(space_folder(settings))
     address = store_address_of(settings)
     with open_store(address, settings.collection, settings.server) as opened:
-        index = Index(topic_space, opened, SourceRegistry(address.folder))
+        index = Index(topic_space, opened, SourceRegistry(address.folder), settings.search)
         options: dict[str, Any] = {
             "match": settings.match,
             "limit": settings.limit,

@@ -36,6 +36,8 @@ class Description(BaseModel):
     base: str | None = None
     #: How many there are, once the generation is finished: the engine opens a shard that lost its segments as an empty one.
     points: int | None = None
+    #: Whether it has what approximate searches need.
+    approximate: bool = False
 
     def begins_as(self, other: "Description") -> bool:
         """Whether both hold vectors of the same space and change the same generation."""
@@ -153,9 +155,10 @@ def begin_generation(collection: Path, description: Description) -> Generation:
     return Generation(folder, description)
 
 
-def publish_generation(finished: Generation, points: int) -> None:
+def publish_generation(finished: Generation, points: int, *, approximate: bool = False) -> None:
     """Point readers to a generation whose shard is complete; of the finished ones only it and the one before it are kept."""
-    description = finished.description.model_copy(update={"points": points, "format_version": FORMAT_VERSION})
+    finish = {"points": points, "approximate": approximate, "format_version": FORMAT_VERSION}
+    description = finished.description.model_copy(update=finish)
     write_file(finished.folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
     collection = finished.folder.parent
     try:

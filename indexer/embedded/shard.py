@@ -23,6 +23,10 @@ _SCHEMA: Mapping[FieldType, edge.PayloadSchemaType] = {
 }
 _TYPES: Mapping[str, FieldType] = {str(schema): name for name, schema in _SCHEMA.items()}
 _EXACT = edge.SearchParams(exact=True)
+#: Twice as many as are wanted are scored by their whole vectors: with 8 bits a number that finds all of them, near enough.
+_APPROXIMATE = edge.SearchParams(
+    quantization=edge.QuantizationSearchParams(ignore=False, rescore=True, oversampling=2.0)
+)
 
 
 class Shard:
@@ -33,23 +37,25 @@ class Shard:
         self._beside = beside
 
     @classmethod
-    def create(cls, folder: Path, dimensions: int, *, log: bool) -> "Shard":
+    def create(cls, folder: Path, dimensions: int, *, log: bool, approximate: bool = False) -> "Shard":
         """A new, empty shard.
 
         With `log` a write-ahead log guards every update, but no second process can even read; without it any number of
-        processes may read, and updates are safe when `flush` returns. The engine fixes the choice for good.
+        processes may read, and updates are safe when `flush` returns. The engine fixes the choice for good. With
+        `approximate`, `optimize` makes what approximate searches need.
         """
         folder.mkdir(parents=True)
-        vectors = edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot)
-        # Word queries are answered by exact scans, so no graph is built: it would cost minutes and answer them worse.
-        graph = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
-        config = edge.EdgeConfig(vectors=vectors, hnsw_config=graph, wal_enabled=log)
-        return cls(edge.EdgeShard.create(str(folder), config))
+        return cls(edge.EdgeShard.create(str(folder), _config(dimensions, log=log, approximate=approximate)))
 
     @classmethod
     def load(cls, folder: Path) -> "Shard":
         """Open an existing shard."""
         return cls(edge.EdgeShard.load(str(folder)))
+
+    @classmethod
+    def load_to_change(cls, folder: Path, dimensions: int, *, approximate: bool) -> "Shard":
+        """Open an existing shard without a log, to be as `create` would make it now."""
+        return cls(edge.EdgeShard.load(str(folder), _config(dimensions, log=None, approximate=approximate)))
 
     @classmethod
     def load_finished(cls, folder: Path, points: int | None) -> "Shard":
@@ -118,18 +124,22 @@ class Shard:
     def count(self, where: PointFilter | None = None) -> int:
         return self._engine.count(edge.CountRequest(filter=edge_filter(where), exact=True))
 
-    def search(self, vectors: Float32, limit: int, where: PointFilter | None = None) -> list[ScoredIds]:
+    def search(
+        self, vectors: Float32, limit: int, where: PointFilter | None = None, *, exact: bool = True
+    ) -> list[ScoredIds]:
+        """As a store's. Exact, whatever is asked for, where the shard was not made for anything else, and for words that are
+        pushed down: their best are those with next to nothing of the word, which quantized vectors cannot tell apart."""
         chosen = edge_filter(where)
         requests = [
             edge.QueryRequest(
                 limit=limit,
-                query=edge.Query.Nearest(vector),
+                query=edge.Query.Nearest(vector.tolist()),
                 filter=chosen,
-                params=_EXACT,
+                params=_EXACT if exact or vector.min() < 0 else _APPROXIMATE,
                 with_payload=False,
                 with_vector=False,
             )
-            for vector in vectors.tolist()
+            for vector in vectors
         ]
         found = self._engine.query_batch(edge.QueryBatchRequest(requests))
         return [
@@ -187,6 +197,25 @@ class Shard:
         # The engine goes on listing values that no point has any more.
         counts = {str(hit.value): hit.count for hit in self._engine.facet(request).hits if hit.count}
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _config(dimensions: int, *, log: bool | None, approximate: bool) -> edge.EdgeConfig:
+    # Files are mapped and read when they are asked for; reading them ahead, as is the engine's way, costs as long as many
+    # searches, and a second copy of the vectors in the memory of every process.
+    turbo = edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits8, memory=edge.Memory.Cold)
+    return edge.EdgeConfig(
+        vectors=edge.EdgeVectorParams(
+            size=dimensions,
+            distance=edge.Distance.Dot,
+            memory=edge.Memory.Cold,
+            quantization_config=turbo if approximate else None,
+        ),
+        # Word queries are answered by scans, so no graph is built: it would cost minutes and answer them worse.
+        hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
+        # Segments of fewer kilobytes are not quantized: a scan of them is quick.
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=1_000) if approximate else None,
+        wal_enabled=log,
+    )
 
 
 def _uuid(value: object) -> UUID:

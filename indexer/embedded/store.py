@@ -13,6 +13,7 @@ from topicidx.indexer.embedded.generations import Generation, damaged, live_gene
 from topicidx.indexer.embedded.shard import Shard
 from topicidx.indexer.embedded.writer import EmbeddedWriter, embedded_writer
 from topicidx.indexer.store import Float32, PointBlock, PointFilter, Record, ScoredIds, StoreInfo
+from topicidx.settings import APPROXIMATE_FROM
 
 T = TypeVar("T")
 
@@ -49,10 +50,18 @@ class EmbeddedStore:
 
     @staticmethod
     def writer(
-        folder: Path, collection: str, vector_space: str, dimensions: int, *, rebuild: bool = False
+        folder: Path,
+        collection: str,
+        vector_space: str,
+        dimensions: int,
+        *,
+        rebuild: bool = False,
+        approximate_from: int = APPROXIMATE_FROM,
     ) -> AbstractContextManager[EmbeddedWriter]:
         """Begin to write a collection; see `embedded_writer`."""
-        return embedded_writer(folder / collection, vector_space, dimensions, rebuild=rebuild)
+        return embedded_writer(
+            folder / collection, vector_space, dimensions, rebuild=rebuild, approximate_from=approximate_from
+        )
 
     def info(self) -> StoreInfo:
         description = self._generation.description
@@ -66,6 +75,7 @@ class EmbeddedStore:
             generation=self._generation.name,
             previous=previous.name if previous else None,
             fields=self._do(lambda: self._shard.fields),
+            approximate="turbo8" if description.approximate else None,
         )
 
     def count(self, where: PointFilter | None = None) -> int:
@@ -83,7 +93,8 @@ class EmbeddedStore:
                 f"a query of shape {vectors.shape} does not fit the store's {self._generation.description.dimensions} "
                 "dimensions, or is not finite"
             )
-        return self._do(lambda: self._shard.search(vectors, limit, where))
+        precise = exact or not self._generation.description.approximate
+        return self._do(lambda: self._shard.search(vectors, limit, where, exact=precise))
 
     def retrieve(self, ids: Sequence[UUID]) -> list[Record]:
         return self._do(lambda: self._shard.retrieve(ids))

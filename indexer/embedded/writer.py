@@ -39,6 +39,7 @@ from topicidx.indexer.store import (
     validate_points,
 )
 from topicidx.indexer.totals import Totals, totals_of
+from topicidx.settings import APPROXIMATE_FROM
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,14 +59,23 @@ def embedded_writer(
     dimensions: int,
     *,
     rebuild: bool = False,
+    approximate_from: int = APPROXIMATE_FROM,
     on_progress: OnProgress | None = None,
 ) -> Iterator["EmbeddedWriter"]:
     """Hold the collection for writing. Raises StoreBusyError at once while another process holds it.
 
-    rebuild: the new generation starts from nothing, whatever the live one holds.
+    rebuild: the new generation starts from nothing, whatever the live one holds. approximate_from: points from which on it
+    gets what approximate searches need.
     """
     with hold(collection):
-        writer = EmbeddedWriter(collection, vector_space, dimensions, rebuild=rebuild, on_progress=on_progress)
+        writer = EmbeddedWriter(
+            collection,
+            vector_space,
+            dimensions,
+            rebuild=rebuild,
+            approximate_from=approximate_from,
+            on_progress=on_progress,
+        )
         try:
             yield writer
         finally:
@@ -107,15 +117,17 @@ class EmbeddedWriter:
         dimensions: int,
         *,
         rebuild: bool = False,
+        approximate_from: int = APPROXIMATE_FROM,
         on_progress: OnProgress | None = None,
     ) -> None:
         self._collection = collection
+        self._approximate_from = approximate_from
         self._wanted = Description(vector_space=vector_space, dimensions=dimensions)
         self._on_progress = on_progress or (lambda stage, done, total: None)
         self._pool: ProcessPoolExecutor | None = None
         self._waiting: list[Future[None]] = []
         self._stage = multiprocessing.get_context("spawn").Array("q", 3)
-        live = live_or_none(collection)
+        live = _live_or_damaged(collection) if rebuild else live_or_none(collection)
         self._begin_from(None if rebuild else live)
         #: True when readers now see the vectors of another space, which publishing replaces.
         self.replaces_space = live is not None and not self._is_of_wanted_space(live)
@@ -174,14 +186,15 @@ class EmbeddedWriter:
         if self._building is None:  # nothing was written
             return self._unchanged(expected)
         self._drain()
-        # The copy of the live points, the changes in it, and as much again while its segments are merged.
+        # The copy of the live points, the changes in it, and as much again while its segments are merged and quantized.
         self._check_space(2 * (size_of(self._building.changes) + (size_of(self._live.shard) if self._live else 0)))
-        totals = self._watch(
+        totals, approximate = self._watch(
             writer_process.merge,
             self._base_shard,
             self._building.shard,
             self._wanted.dimensions,
             with_totals=expected is not None,
+            approximate_from=self._approximate_from,
         )
         if expected is not None and totals != expected:
             raise TransferError(
@@ -190,7 +203,7 @@ class EmbeddedWriter:
             )
         self._call(writer_process.close)
         self._shut_down()
-        publish_generation(self._building, totals.points)
+        publish_generation(self._building, totals.points, approximate=approximate)
         self._begin_from(live_generation(self._collection))
         return totals.points
 
@@ -323,6 +336,13 @@ class EmbeddedWriter:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+
+
+def _live_or_damaged(collection: Path) -> Generation | None:
+    try:
+        return live_or_none(collection)
+    except StoreDamagedError:  # a rebuild needs nothing of it
+        return None
 
 
 @contextmanager

@@ -129,23 +129,27 @@ def flush() -> None:
     acknowledge(_work[0].journal, _changes().count())
 
 
-def merge(base: Path | None, shard: Path, dimensions: int, *, with_totals: bool) -> Totals:
+def merge(
+    base: Path | None, shard: Path, dimensions: int, *, with_totals: bool, approximate_from: int
+) -> tuple[Totals, bool]:
     """Make the generation's shard, the live points with the changes applied, without a log.
 
-    Gives its number of points, and their checksum where that is wanted.
+    Gives its number of points, with their checksum where that is wanted, and whether it can be searched approximately, which
+    it can from `approximate_from` points on.
     """
     _changes().flush()
     merging = shard.with_name("merging")
     for leftover in (merging, shard):
         shutil.rmtree(leftover, ignore_errors=True)
+    live, changed, written = _base(), _changes().count(), 0
+    approximate = changed + (live.count() if live else 0) >= approximate_from
     if base is None:
-        merged = Shard.create(merging, dimensions, log=False)
+        merged = Shard.create(merging, dimensions, log=False, approximate=approximate)
     else:
         _report(1, 0, 0)
         shutil.copytree(base, merging)
-        merged = Shard.load(merging)
+        merged = Shard.load_to_change(merging, dimensions, approximate=approximate)
     merged.index_fields(fields())
-    changed, written = _changes().count(), 0
     for block in _changes().blocks():
         _report(2, written, changed)
         _apply(block, merged)
@@ -159,7 +163,7 @@ def merge(base: Path | None, shard: Path, dimensions: int, *, with_totals: bool)
     merged.close()
     Shard.load(merging).close()  # the first opening puts files into their final form: from now on readers change none
     merging.rename(shard)
-    return totals
+    return totals, approximate
 
 
 def close() -> None:

@@ -18,7 +18,7 @@ from qdrant_client import models
 from topicidx.errors import StoreDamagedError, StoreError, StoreUnreachableError
 from topicidx.indexer.engine_filters import json_path
 from topicidx.indexer.server.connection import Connection
-from topicidx.indexer.store import FieldType
+from topicidx.indexer.store import FieldType, Quantized
 from topicidx.settings import ServerSettings
 
 FORMAT_VERSION = 1
@@ -64,11 +64,11 @@ class Description(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A collection of ours. quantized: whether it keeps its vectors in int8 as well."""
+    """A collection of ours. quantized: how it keeps its vectors a second time, if it does."""
 
     collection: str
     description: Description
-    quantized: bool = False
+    quantized: Quantized | None = None
 
     @property
     def name(self) -> str:
@@ -131,7 +131,7 @@ def read_generation(connection: Connection, collection: str) -> Generation | Non
             f"{FORMAT_VERSION}; upgrade topicidx"
         )
     try:
-        return Generation(collection, Description.model_validate(written), config.quantization_config is not None)
+        return Generation(collection, Description.model_validate(written), _quantized(config.quantization_config))
     except ValidationError as error:
         raise StoreDamagedError(
             f"the metadata of the collection {collection!r} of {connection.location} are not as topicidx wrote them; "
@@ -155,9 +155,9 @@ def create_generation(
             replication_factor=settings.replication_factor,
             write_consistency_factor=settings.write_consistency_factor,
             on_disk_payload=settings.on_disk,
-            # Word queries are answered by scans, exact or of int8, so no graph is built: it would answer them worse.
+            # Word queries are answered by scans, exact or of quantized vectors, so no graph is built: it would answer them worse.
             hnsw_config=models.HnswConfigDiff(m=0),
-            quantization_config=_int8() if settings.quantization == "int8" and description.kind == "pictures" else None,
+            quantization_config=_quantization(settings) if description.kind == "pictures" else None,
             metadata=_metadata(description),
         )
     except StoreUnreachableError:
@@ -270,10 +270,20 @@ def _metadata(description: Description) -> dict[str, Any]:
     return {METADATA: description.model_dump(mode="json")}
 
 
-def _int8() -> models.ScalarQuantization:
-    return models.ScalarQuantization(
-        scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=_QUANTILE, always_ram=True)
-    )
+def _quantization(settings: ServerSettings) -> models.QuantizationConfig | None:
+    if settings.quantization == "int8":
+        int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=_QUANTILE, always_ram=True)
+        return models.ScalarQuantization(scalar=int8)
+    if settings.quantization == "turbo8":
+        turbo = models.TurboQuantQuantizationConfig(bits=models.TurboQuantBitSize.BITS8, always_ram=True)
+        return models.TurboQuantization(turbo=turbo)
+    return None
+
+
+def _quantized(config: models.QuantizationConfig | None) -> Quantized | None:
+    if isinstance(config, models.ScalarQuantization):
+        return "int8"
+    return "turbo8" if isinstance(config, models.TurboQuantization) else None
 
 
 def _foreign(connection: Connection, what: str, name: str) -> StoreError:

@@ -24,13 +24,13 @@ from topicidx.indexer.server.reading import (
     scroll_records,
     vector_of,
 )
-from topicidx.indexer.store import Float32, PointBlock, PointFilter, Record, ScoredIds, StoreInfo
+from topicidx.indexer.store import Float32, PointBlock, PointFilter, Quantized, Record, ScoredIds, StoreInfo
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: How many times as many points as wanted are scored by their whole vectors, when int8 has found them.
-OVERSAMPLING = 8.0
+#: How many times as many points as wanted are scored by their whole vectors, by what has found them.
+OVERSAMPLING = {"turbo8": 2.0, "int8": 8.0}
 
 
 class ServerStore:
@@ -94,7 +94,8 @@ class ServerStore:
             raise StoreError(
                 f"a query of shape {vectors.shape} does not fit the store's {dimensions} dimensions, or is not finite"
             )
-        queries = [_exact(row) if exact or not self._generation.quantized else _approximate(row) for row in vectors]
+        quantized = None if exact else self._generation.quantized
+        queries = [_approximate(row, quantized) if quantized else _exact(row) for row in vectors]
         chosen = served_filter(where)
         requests = [
             models.QueryRequest(
@@ -195,17 +196,20 @@ def _exact(vector: NDArray[np.float32]) -> _Query:
     return _Query(vector, models.SearchParams(exact=True))
 
 
-def _approximate(vector: NDArray[np.float32]) -> _Query:
-    """A search among the int8 vectors, whose best are scored by the whole ones.
+def _approximate(vector: NDArray[np.float32], quantized: Quantized) -> _Query:
+    """A search among quantized vectors, whose best are scored by the whole ones; exact for words that are pushed down.
 
-    The engine cuts a query's numbers off where those of the stored vectors end: at 0, so that negative ones would be lost, and
-    near 1, so that the query is brought there first, by a power of 2, which changes no digit of a score.
+    With int8 the engine cuts a query's numbers off where those of the stored vectors end, near 1: it is brought there first,
+    by a power of 2, which changes no digit of a score.
     """
     if vector.min() < 0 or vector.max() == 0:
         return _exact(vector)
+    rescored = models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING[quantized])
+    params = models.SearchParams(quantization=rescored)
+    if quantized == "turbo8":
+        return _Query(vector, params)
     exponent = int(np.frexp(vector.max())[1])
-    quantization = models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
-    return _Query(np.ldexp(vector, -exponent), models.SearchParams(quantization=quantization), exponent)
+    return _Query(np.ldexp(vector, -exponent), params, exponent)
 
 
 def _scored(points: Sequence[models.ScoredPoint], exponent: int) -> ScoredIds:
