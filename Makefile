@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.topicidx-installed
 DEVELOP = $(VENV)/.topicidx-develop
+NODE = $(VENV)/node
 
 .PHONY: demo test check bench
 
 demo: $(INSTALLED)
 	$(BIN)/topicidx demo
 
-test: $(DEVELOP)
+test: $(DEVELOP) $(NODE)/.installed
 	$(BIN)/python -m pytest
 
 # Lint, format and strict types; types on the built wheel, because type checkers cannot follow the editable install.
@@ -35,4 +36,11 @@ $(INSTALLED): pyproject.toml
 
 $(DEVELOP): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+# What the TypeScript of the documentation is checked with; without npm those tests are skipped.
+$(NODE)/.installed: tests/typescript/package.json | $(DEVELOP)
+	mkdir -p $(NODE)
+	cp $< $(NODE)/
+	npm install --silent --no-package-lock --no-audit --no-fund --prefix $(NODE) || echo "no npm, or it failed: the types of the TypeScript will not be checked"
 	touch $@

@@ -20,7 +20,7 @@ FILE_NAME = "topicidx.toml"
 Arch = Literal["googlenet", "bvlc"]
 Match = Literal["all", "mean"]
 Search = Literal["auto", "exact", "approximate"]
-#: Points from which on a store gets what approximate searches need: an exact scan takes a tenth of a second by then.
+#: Points from which on a store gets what approximate searches need: an exact scan takes some 50 ms a word by then.
 APPROXIMATE_FROM = 500_000
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
