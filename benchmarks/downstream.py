@@ -4,7 +4,7 @@ Pairs of words that at least 15 pictures have both of in their captions, and pai
 requests of docs/downstream.md, and the same without their inner level ("flat": each word's best, multiplied, where a
 picture that only one list holds scores next to nothing), in qdrant-client's local mode, which is exact.
 
-    python benchmarks/downstream.py [--home FOLDER/.topicidx] [--pairs 100]
+    python benchmarks/downstream.py [--home FOLDER/.topicidx] [--pairs 60]
 """
 
 import argparse
@@ -23,7 +23,7 @@ from qdrant_client import QdrantClient
 from topicidx import Settings, Workspace
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.indexer.index import Index
-from topicidx.indexer.server import Connection, ServerStore, server_writer
+from topicidx.indexer.server import Connection, server_writer
 from topicidx.indexer.store import VectorStore
 from topicidx.indexer.stores import open_store, store_address
 from topicidx.settings import ServerSettings
@@ -37,24 +37,24 @@ Pair = tuple[str, str]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path)
-    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # the local mode says that it is one
     workspace = Workspace.find(Settings.load(home=arguments.home).home)
     space, client = TopicSpace.load(workspace.space), QdrantClient(":memory:")
     with open_store(store_address(str(workspace.store), workspace.store), "photos") as store:
+        index = Index(space, store)
         copy(store, space, client)
-    index = Index(space, ServerStore.open(Connection(client, "memory")))
-    together, at_random = word_pairs(index, arguments.pairs, random.Random(arguments.seed))
-    points = index.store.count()
-    print(f"{points:,} pictures; {len(together)} pairs that captions hold, {len(at_random)} at random\n")
-    print("| depth | pairs that captions hold: flat | nested | sure | pairs at random: flat | nested | sure |")
-    print("|---|---|---|---|---|---|---|")
-    names = snippets(client)
-    for depth in (*(depth for depth in DEPTHS if depth < points), points):
-        cells = [cell for pairs in (together, at_random) for cell in measure(index, names, pairs, depth)]
-        print(f"| {'all' if depth == points else f'{depth:,}'} | {' | '.join(cells)} |")
+        together, at_random = word_pairs(index, arguments.pairs, random.Random(arguments.seed))
+        points = store.count()
+        print(f"{points:,} pictures; {len(together)} pairs that captions hold, {len(at_random)} at random\n")
+        print("| depth | pairs that captions hold: flat | nested | sure | pairs at random: flat | nested | sure |")
+        print("|---|---|---|---|---|---|---|", flush=True)
+        names = snippets(client)
+        for depth in (*(depth for depth in DEPTHS if depth < points), points):
+            cells = [cell for pairs in (together, at_random) for cell in measure(index, names, pairs, depth)]
+            print(f"| {'all' if depth == points else f'{depth:,}'} | {' | '.join(cells)} |", flush=True)
 
 
 def copy(store: VectorStore, space: TopicSpace, client: QdrantClient) -> None:
