@@ -271,3 +271,14 @@ def test_what_is_wrong_with_a_server_is_said_with_what_to_do(
     gone = refused(1, "query", "beach", **env)
     assert double.url in gone
     assert "is it running" in gone
+
+
+def test_what_the_configured_search_finds_is_measured(home: Path, do: Do, colour_cli: Run) -> None:
+    assert "no collection" in do("info", "--recall")["recall"]["error"]
+    do("ingest", "photos")
+    measured = do("info", "--recall")["recall"]
+    assert (measured["search"], measured["points"]) == ("exact", 6)
+    assert measured["words"]["mean"] == measured["pictures"]["worst_decile"] == 1.0
+    told = colour_cli("info", "--recall", cwd=home).stdout
+    assert "recall@10 against an exact search of 6 pictures; search: exact" in told
+    assert "worst tenth 1.0000" in told

@@ -14,7 +14,7 @@ from qdrant_client import QdrantClient, models
 pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact")
 
 #: The calls of the document, in their order.
-CALLS = ("words", "one_word", "both", "ends", "mean", "cities", "filtered", "by_city", "more", "info")
+CALLS = ("words", "one_word", "both", "ends", "lists", "mean", "cities", "filtered", "by_city", "more", "info")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,14 @@ def test_the_ends_bound_what_no_list_holds(calls: dict[str, Call], memory: Qdran
         assert search == names["candidates"](word, 1, 1) | {"offset": search["offset"]}
 
 
+def test_the_lists_are_those_that_the_python_rescores(
+    calls: dict[str, Call], memory: QdrantClient, names: dict[str, Any]
+) -> None:
+    found = {point.id: point.vector for answer in found_in_memory(memory, calls["lists"]) for point in answer.points}
+    for _, picture in names["rescored"]:
+        assert found[picture.id] == picture.vector
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_a_server_answers_the_calls_as_they_stand(
     calls: dict[str, Call], memory: QdrantClient, server: Any, name: str
@@ -109,7 +117,7 @@ def test_a_server_answers_the_calls_as_they_stand(
         assert {hit["value"]: hit["count"] for hit in answer["hits"]} == {hit.value: hit.count for hit in expected.hits}
     elif name == "info":
         assert answer["points_count"] == expected.points_count
-    elif name == "ends":
+    elif name in ("ends", "lists"):
         for found, wanted in zip(answer, expected, strict=True):
             assert_same(found["points"], wanted.points)
     elif name == "by_city":

@@ -103,6 +103,27 @@ def test_a_sure_search_goes_on_while_an_unseen_picture_could_be_better(
     assert (best.id, best.score) == (256, pytest.approx(2))
 
 
+@pytest.mark.parametrize("weights", [(1, 1, 1), (3, 0.5, 1), (1, -1, 2)])
+def test_rescoring_in_the_app_finds_what_queries_find_once_the_lists_hold_all(
+    names: Names, index: Index, weights: tuple[float, ...]
+) -> None:
+    terms = dict(zip(("sunrise", "beach", "fur"), weights, strict=True))
+    ids = names["find_words"](" ".join(terms))
+    query = " ".join(f"{'-' * (weight < 0)}{word}^{abs(weight)}" for word, weight in terms.items())
+    found = names["rescore"]({ids[word]: weight for word, weight in terms.items()}, depth=index.store.count())
+    hits = index.search(query).hits
+    assert [picture.id for _, picture in found] == [hit.id for hit in hits]
+    assert [score for score, _ in found] == pytest.approx([hit.score for hit in hits], rel=1e-4)
+    assert found[0][1].payload["image"] == hits[0].image
+
+
+def test_the_example_of_rescoring_finds_what_a_query_finds(names: Names, index: Index) -> None:
+    hits = index.search("sunrise beach").hits
+    assert [(picture.id, score) for score, picture in names["rescored"]] == [
+        (hit.id, pytest.approx(hit.score, rel=1e-4)) for hit in hits
+    ]
+
+
 def test_too_shallow_a_search_misses_pictures_but_never_misjudges_one(names: Names, index: Index) -> None:
     words = names["find_words"]("sunrise tower")
     shallow = names["search"](names["all_of"](dict.fromkeys(words.values(), 1), depth=10))
