@@ -140,7 +140,7 @@ def test_a_batch_answers_each_line_and_fails_at_the_end(
         (("beach", "--store", "nowhere"), 1, "topicidx ingest"),
         (("beach", "--space", "nowhere"), 1, "topicidx train"),
         (("beach", "--home", "nowhere"), 1, "topicidx train"),
-        (("beach", "--store", "http://localhost:6333"), 2, "not supported"),
+        (("beach", "--store", "http://127.0.0.1:9"), 1, "does not answer"),
     ],
 )
 def test_mistakes_get_a_clear_word_and_the_right_exit_code(

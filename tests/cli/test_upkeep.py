@@ -274,7 +274,7 @@ def test_what_is_wrong_with_a_server_is_said_with_what_to_do(
 
 
 def test_what_the_configured_search_finds_is_measured(home: Path, do: Do, colour_cli: Run) -> None:
-    assert "no collection" in do("info", "--recall")["recall"]["error"]
+    assert "there is no store" in do("info", "--recall")["recall"]["error"]
     do("ingest", "photos")
     measured = do("info", "--recall")["recall"]
     assert (measured["search"], measured["points"]) == ("exact", 6)
