@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from topicidx.embedders.topic_space import TopicSpace
 
 
+#: The list of pictures that could not be indexed, in the folder of a collection.
+SKIPPED = "skipped.jsonl"
+
+
 @dataclass(frozen=True, slots=True)
 class StoreAddress:
     """Where a store is: a folder, or a server's URL and the folder that keeps what the server does not.

@@ -63,7 +63,7 @@ def ingest(
     from topicidx.indexer.ingest import ingest as ingest_source
     from topicidx.indexer.payload import parse_index_fields
     from topicidx.indexer.sources import SourceRegistry, open_source
-    from topicidx.indexer.stores import open_writer
+    from topicidx.indexer.stores import SKIPPED, open_writer
 
     fields = parse_index_fields(index_field or [])
     settings = Settings.load(
@@ -72,7 +72,7 @@ def ingest(
     opened = open_source(source, city=city, folder_city=folder_city)
     topic_space = TopicSpace.load(space_folder(settings))
     address = store_address_of(settings)
-    skipped_file = address.folder / settings.collection / "skipped.jsonl"
+    skipped_file = address.folder / settings.collection / SKIPPED
     taken = _sources_on_the_server(address, settings) if name is None else ()
     if dry_run:
         known_as = SourceRegistry(address.folder).resolve(opened, name, taken=taken)

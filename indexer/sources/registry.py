@@ -88,6 +88,15 @@ class SourceRegistry:
             self._write({**self.roots, name: root})
         return old
 
+    def add(self, roots: Mapping[str, Path]) -> dict[str, Path]:
+        """Note those of these roots whose names the table does not have, and give them."""
+        with self._locked():
+            self.roots = self._read()
+            new = {name: root for name, root in roots.items() if name not in self.roots}
+            if new:
+                self._write({**self.roots, **new})
+        return new
+
     def file_of(self, key: str) -> Path | None:
         """The file that an image key means, or None where its source is not known here."""
         root = self.roots.get(source_of(key))

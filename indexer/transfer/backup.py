@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from topicidx.embedders.bundle import MANIFEST
 from topicidx.errors import TransferError
 from topicidx.indexer.store import FieldType, PointBlock, VectorStore
-from topicidx.indexer.stores import open_store
+from topicidx.indexer.stores import SKIPPED, open_store
 from topicidx.indexer.totals import Totals
 from topicidx.indexer.transfer.archive import ArchiveWriter
 from topicidx.indexer.transfer.copying import OnPoints
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from topicidx.embedders.topic_space import TopicSpace
 
 FORMAT_VERSION = 1
-HEADER, SOURCES, SKIPPED, CHECKSUMS = "backup.json", "sources.json", "skipped.jsonl", "checksums.json"
+HEADER, SOURCES, CHECKSUMS = "backup.json", "sources.json", "checksums.json"
 POINTS, SPACE = "points/", "space/"
 
 

@@ -6,12 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from topicidx.errors import StoreNotFoundError
-from topicidx.indexer.stores import StoreAddress, open_store
+from topicidx.indexer.stores import SKIPPED, StoreAddress, open_store
 from topicidx.indexer.transfer.files import new_file
 from topicidx.settings import ServerSettings
-
-#: The list of pictures that could not be indexed, in a collection's folder.
-SKIPPED = "skipped.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from topicidx.errors import InvalidPointError, TransferError
 from topicidx.indexer.store import Float32, Payload, PointBlock, validate_points
+from topicidx.indexer.stores import SKIPPED
 from topicidx.indexer.totals import Totals
 from topicidx.indexer.transfer.archive import Member, damaged, foreign, read_members
 from topicidx.indexer.transfer.backup import (
@@ -20,7 +21,6 @@ from topicidx.indexer.transfer.backup import (
     FORMAT_VERSION,
     HEADER,
     POINTS,
-    SKIPPED,
     SOURCES,
     SPACE,
     BackupHeader,

@@ -1,12 +1,8 @@
 """The table of sources on the move: pictures that go to another store take along where their files lie."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from filelock import FileLock
-
-from topicidx.atomic import write_file
 from topicidx.errors import TransferError
 from topicidx.indexer.sources.registry import FILE_NAME, SourceRegistry
 from topicidx.indexer.store import VectorStore
@@ -37,17 +33,9 @@ def add_sources(folder: Path, roots: Mapping[str, Path]) -> dict[str, Path]:
     """Put those into the table in `folder` whose names it does not have, and give them."""
     if not roots:
         return {}
-    file = folder / FILE_NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_suffix(".lock")):
-            known = SourceRegistry(folder).roots
-            new = {name: root for name, root in roots.items() if name not in known}
-            if new:
-                merged = {name: str(root) for name, root in (known | new).items()}
-                write_file(file, json.dumps(merged, indent=2) + "\n")
+        return SourceRegistry(folder).add(roots)
     except OSError as error:
         raise TransferError(
-            f"cannot write {file}: {error.strerror or error}; the points themselves have arrived"
+            f"cannot write {folder / FILE_NAME}: {error.strerror or error}; the points themselves have arrived"
         ) from error
-    return new
