@@ -59,7 +59,7 @@ def test_a_disk_that_fills_up_loses_nothing_acknowledged_and_disturbs_no_reader(
     written = 0
     with (
         EmbeddedStore.open(store) as reader,
-        pytest.raises(StoreFullError, match=r"nearly full \(0 MiB free, 256 MiB are needed\); make room and run the same command again"),
+        pytest.raises(StoreFullError, match=r"full \(0 MiB free, 256 MiB are needed\); make room and run the same"),
         EmbeddedStore.writer(store, "photos", "a space", DIMENSIONS) as writer,
     ):
         upsert(writer, 100, 900)

@@ -401,7 +401,7 @@ def test_space_that_runs_out_while_writing_loses_nothing(store: Path, monkeypatc
 def test_publishing_that_fails_is_gone_on_from(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(store, range(3))
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
