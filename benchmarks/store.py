@@ -25,7 +25,7 @@ from topicidx.indexer.store import PointFilter
 TOPICS, WORDS, BATCH, LIMIT, ROUNDS = 500, 60, 256, 10, 40
 COLUMNS = (
     "points", "upserts/s", "publish (s)", "open (s)", "1 word p50 / p95 (ms)", "2 words", "3 words", "1 word, one city",
-    "2 words, one city", "resident (MB): own + files",
+    "2 words, one city", "memory (MB): own + files (RSS)",
 )  # fmt: skip
 
 
@@ -79,10 +79,10 @@ def ask(folder: Path) -> list[str]:
 
 
 def memory() -> str:
-    """Resident megabytes of this process: its own, and of files."""
-    status = Path("/proc/self/status").read_text()
-    own, files = (int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1e3 for name in ("RssAnon", "RssFile"))  # type: ignore[index]
-    return f"{own:.0f} + {files:.0f}"
+    """Megabytes that this process holds: its own, and of files. The engine maps its files twice, and RSS counts both."""
+    status, rollup = Path("/proc/self/status").read_text(), Path("/proc/self/smaps_rollup").read_text()
+    megabytes = {name: int(kilobytes) / 1e3 for name, kilobytes in re.findall(r"(\w+):\s+(\d+) kB", status + rollup)}
+    return f"{megabytes['RssAnon']:.0f} + {megabytes['Pss_File']:.0f} ({megabytes['VmRSS']:.0f})"
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -50,22 +50,21 @@ def rank_by_product(
     better than the last of the best, the ranking is exact, otherwise the depth grows, at most to the whole collection.
     Source: Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware" (2003), the threshold algorithm.
     """
-    total = store.count(where)
     signs = np.sign(weights)
     signed = (vectors * signs[:, None]).astype(np.float32)
-    depth = max(4 * limit, 128)
-    while total:
-        depth = min(depth, total)
-        columns = [
-            dict(zip(found.ids, found.scores, strict=True)) for found in store.search(signed, depth, where, exact=exact)
-        ]
+    depth = limit if len(weights) == 1 else max(4 * limit, 128)
+    while True:
+        lists = store.search(signed, depth, where, exact=exact)
+        columns = [dict(zip(found.ids, found.scores, strict=True)) for found in lists]
+        if not columns[0]:
+            return []
         # What a point that no list holds can have at most.
         last = np.array([min(column.values()) for column in columns]) * signs
         best = _scored(store, columns, signed, signs, weights, where)[:limit]
-        if depth == total or (len(best) == limit and best[-1].score >= geometric_mean(last, weights)):
+        every_point = any(len(column) < depth for column in columns)
+        if every_point or (len(best) == limit and best[-1].score >= geometric_mean(last, weights)):
             return best
         depth *= 8
-    return []
 
 
 def rank_by_dot_product(

@@ -374,7 +374,8 @@ def test_too_little_disk_space_is_said_before_anything_is_written(store: Path, m
         patch.setattr(shutil, "disk_usage", lambda path: Usage(2**40, 2**40, 5 * 2**20))
         before = files_of(store)
         with pytest.raises(
-            StoreFullError, match=r"nearly full \(5 MiB free, 256 MiB are needed\); make room and run the same command again"
+            StoreFullError,
+            match=r"nearly full \(5 MiB free, 256 MiB are needed\); make room and run the same command again",
         ):
             publish(store, range(3, 6))
         assert files_of(store) == before
