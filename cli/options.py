@@ -47,8 +47,6 @@ def store_address_of(settings: Settings) -> StoreAddress:
 
 def address_of(location: str, settings: Settings) -> StoreAddress:
     """The address of a folder, or of a server: what a server does not keep lies in `servers/` of the workspace."""
-    if "://" not in location:
-        return StoreAddress(Path(location))
     try:
         home = Workspace.find(settings.home).home
     except WorkspaceNotFoundError:

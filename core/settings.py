@@ -240,6 +240,11 @@ def _explain(error: ValidationError, file: Path | None) -> str:
         message = problem["msg"][:1].lower() + problem["msg"][1:]
         if problem["type"] == "extra_forbidden":
             message = "there is no such setting"
-        lines.append(f"{name}: {message} (given: {problem['input']!r})")
+        if name == "server.api_key":
+            lines.append(
+                f"{name}: a key has no place among the settings; set TOPICIDX_API_KEY, or name a file as server.api_key_file"
+            )
+        else:
+            lines.append(f"{name}: {message} (given: {problem['input']!r})")
     places = f"; look at the flags, the TOPICIDX_ variables{f' and {file}' if file else ''}"
     return "wrong setting: " + "; ".join(lines) + places

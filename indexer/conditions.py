@@ -69,3 +69,12 @@ class AnyOf:
 
 
 Condition = Equals | Between | During | Missing | Not | All | AnyOf
+
+
+def fields_of(condition: Condition) -> set[str]:
+    """The payload fields that a condition asks for."""
+    if isinstance(condition, Not):
+        return fields_of(condition.condition)
+    if isinstance(condition, All | AnyOf):
+        return set().union(*map(fields_of, condition.conditions))
+    return {condition.field}

@@ -57,6 +57,8 @@ class IngestReport:
     decoded: int = 0
     seconds: float = 0.0
     images_per_second: float = 0.0
+    #: Pictures that were met in the source and are not those of a source nested in it.
+    of_source: int = 0
     #: Pictures of the store that are not of this source, by source name.
     other_sources: dict[str, int] = field(default_factory=dict)
     #: Pictures of what was ingested that the store held but whose files are gone, and how many of them were removed from it.
@@ -222,6 +224,7 @@ class _Ingest:
     def _changed(self, rewrite: Callable[[File], None]) -> Iterator[File]:
         """The pictures that must be looked at; all others are dealt with here."""
         for post in self.source.posts():
+            self.report.of_source += source_of(post.image) == self.source.name
             try:
                 status = post.path.stat()
             except (OSError, ValueError) as error:
@@ -252,7 +255,7 @@ class _Ingest:
         gone = []
         for point, key in self.not_seen.items():
             path = file_of(key, self.source.root)
-            if path.is_relative_to(self.source.folder) and not path.exists():
+            if path.is_relative_to(self.source.folder) and _is_gone(path):
                 gone.append(point)
         return gone
 
@@ -364,6 +367,17 @@ class _Output:
             self.writer.checkpoint()
             self.since_checkpoint = 0
             self.last_checkpoint = time.monotonic()
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether there is no such file; one that cannot be got at may be there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _printable(path: Path) -> str:

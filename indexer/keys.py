@@ -46,7 +46,7 @@ def file_of(key: str, root: Path) -> Path:
     relative = os.fsdecode(_unescape(key.partition("/")[2]))
     found = root
     for part in PurePath(relative).parts:
-        found = found / next((form for form in _forms(found, part) if (found / form).exists()), part)
+        found = found / next((form for form in _forms(found, part) if os.path.exists(found / form)), part)  # noqa: PTH110 where it cannot be read, Path.exists raises
     return found
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ DECODED_FIELDS = ("sha256", "width", "height", "taken_at", "location", "gps_city
 #: How many of a picture's leading topics its payload names.
 TOP_TOPICS = 5
 
+_YEAR_OR_MONTH = re.compile(r"(\d{4})(?:-(\d{2}))?")
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 
 
@@ -133,7 +135,8 @@ def _typed(value: JsonValue, kind: FieldType) -> JsonValue:
             raise ValueError(f"neither true nor false: {text}")
         return text.lower() in _TRUE
     if kind == "datetime":
-        return datetime.fromisoformat(text).isoformat()
+        span = _YEAR_OR_MONTH.fullmatch(text)
+        return datetime.fromisoformat(f"{span[1]}-{span[2] or '01'}-01" if span else text).isoformat()
     if isinstance(value, bool):
         raise ValueError(f"no number: {text}")
     number = float(text)

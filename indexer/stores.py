@@ -40,8 +40,12 @@ def store_address(location: str, servers: Path) -> StoreAddress:
     one that holds a password.
     """
     if "://" not in location:
-        return StoreAddress(Path(location))
-    parts = urlsplit(location)
+        return StoreAddress(_folder(location))
+    try:
+        parts = urlsplit(location)
+        parts.port  # noqa: B018 read to be checked
+    except ValueError as error:
+        raise SettingsError(f"--store {location}: not an URL ({error}); http://localhost:6333 is one") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingsError(f"--store {location}: a Qdrant server has an URL such as http://localhost:6333")
     if parts.username or parts.password or parts.query:
@@ -51,6 +55,19 @@ def store_address(location: str, servers: Path) -> StoreAddress:
         )
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{parts.netloc}{parts.path}").strip("_").lower()
     return StoreAddress(servers / name, location.rstrip("/"))
+
+
+def _folder(location: str) -> Path:
+    folder = Path(location)
+    if not location:
+        raise SettingsError("--store is empty; name a folder, or the URL of a Qdrant server")
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"--store {location} is a file; name a folder, or the URL of a Qdrant server")
+    if not folder.exists() and re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", location):
+        raise SettingsError(
+            f"--store {location}: the URL of a server begins with http:// or https://, as in http://{location}"
+        )
+    return folder
 
 
 def open_store(address: StoreAddress, collection: str, server: ServerSettings | None = None) -> VectorStore:

@@ -54,12 +54,16 @@ def ingest(
     ] = False,
     rebuild: Annotated[
         bool,
-        typer.Option("--rebuild", help="Build the index anew from this source alone, and swap it in when it is done."),
+        typer.Option(
+            "--rebuild",
+            help="Build the index anew from this source alone, without other sources, and swap it in.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Index pictures, so that `topicidx query` finds them. What has not changed since the last time is not read again."""
     from topicidx.embedders.topic_space import TopicSpace
+    from topicidx.errors import SourceError
     from topicidx.indexer.ingest import ingest as ingest_source
     from topicidx.indexer.payload import parse_index_fields
     from topicidx.indexer.sources import SourceRegistry, open_source
@@ -74,10 +78,13 @@ def ingest(
     address = store_address_of(settings)
     skipped_file = address.folder / settings.collection / SKIPPED
     taken = _sources_on_the_server(address, settings) if name is None else ()
+    lost = _other_sources(address, settings, name or opened.name) if rebuild else {}
     if dry_run:
         known_as = SourceRegistry(address.folder).resolve(opened, name, taken=taken)
         with progress_bar() as show:
             report = _plan(known_as, topic_space, address, settings, skipped_file, prune, rebuild, _counting(show))
+        if lost:
+            status(f"the new index would be of this source alone: {_listed(lost)} would not be in it")
         _tell(report, skipped_file, as_json)
         return
     with (
@@ -95,22 +102,54 @@ def ingest(
         ) as writer,
     ):
         if writer.resumes:
-            status("going on from an ingest that was stopped")
+            status("going on from an ingest that was stopped; what it had indexed is published with this one")
+        registry = SourceRegistry(address.folder)
+        before = set(registry.roots)
+        named = registry.register(opened, name, taken=taken)
+        if named.root != opened.root:
+            status(f"{opened.folder} is a part of the source {named.name!r} ({named.root})")
         try:
             report = ingest_source(
-                SourceRegistry(address.folder).register(opened, name, taken=taken), topic_space, writer, settings.ingest,
-                skipped_file=skipped_file, prune=prune, on_picture=_counting(show),
+                named, topic_space, writer, settings.ingest, skipped_file=skipped_file, prune=prune,
+                on_picture=_counting(show),
             )  # fmt: skip
         except KeyboardInterrupt:
             status("stopped; run the same command again to go on from here")
             raise
+        except SourceError:
+            if named.name not in before:
+                registry.remove(named.name)
+            raise
+        if not report.of_source and named.name not in before:
+            registry.remove(named.name)  # all its pictures are those of sources below it
         replaced = writer.replaces_space
     if replaced and report.indexed:
         status(
             "the store was filled with another topic space before: it now holds this source alone; ingest your other "
             "sources again too (`topicidx rollback` brings the old index back)"
         )
+    if lost:
+        status(
+            f"the new index is of this source alone: {_listed(lost)} are not in it any more; ingest those sources again, or "
+            "`topicidx rollback` brings the old index back"
+        )
     _tell(report, skipped_file, as_json)
+
+
+def _other_sources(address: "StoreAddress", settings: Settings, name: str) -> dict[str, int]:
+    """Pictures of other sources in the store, by source: a rebuild leaves them out."""
+    from topicidx.errors import StoreError
+    from topicidx.indexer.stores import open_store
+
+    try:
+        with open_store(address, settings.collection, settings.server) as store:
+            return {source: count for source, count in store.facet("source").items() if source != name}
+    except StoreError:  # there is nothing to be lost, or nothing that could be read
+        return {}
+
+
+def _listed(sources: dict[str, int]) -> str:
+    return ", ".join(f"{count} pictures of {printable(source)!r}" for source, count in sources.items())
 
 
 def _sources_on_the_server(address: "StoreAddress", settings: Settings) -> tuple[str, ...]:

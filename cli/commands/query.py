@@ -12,10 +12,10 @@ from topicidx.cli.console import printable, results, status
 from topicidx.cli.options import Collection, Home, Space, Store, space_folder, store_address_of
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import QueryError, SettingsError
-from topicidx.indexer.conditions import Condition
+from topicidx.indexer.conditions import Condition, Missing, Not, fields_of
 from topicidx.indexer.index import Index, SearchResult
 from topicidx.indexer.sources import SourceRegistry
-from topicidx.indexer.store import VectorStore
+from topicidx.indexer.store import PointFilter, VectorStore
 from topicidx.indexer.stores import open_store
 from topicidx.settings import Match, Settings
 
@@ -94,7 +94,12 @@ def _condition(where: str | None, store: VectorStore) -> Condition | None:
         return None
     from topicidx.indexer.where_language import parse_where
 
-    return parse_where(where, store.info().fields)
+    indexed = store.info().fields
+    condition = parse_where(where, indexed)
+    for field in sorted(fields_of(condition) - indexed.keys()):
+        if not store.count(PointFilter(where=Not(Missing(field)))):
+            status(f"no picture has a field {field!r}: is the name right?")
+    return condition
 
 
 def _answer_batch(index: Index, batch: Path, options: dict[str, Any]) -> None:
@@ -137,4 +142,4 @@ def _print(result: SearchResult, output: Format) -> None:
             table.add_row(str(hit.rank), f"{hit.score:.3g}", *map(printable, cells))
         results().print(table)
     else:
-        status("no picture fits; try a lower --min-score or other words")
+        status("no picture fits; try other words, or without --where or --min-score")

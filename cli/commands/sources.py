@@ -1,5 +1,6 @@
 """`topicidx sources` and `topicidx relocate`: where the pictures of a store lie."""
 
+import contextlib
 import json
 from itertools import islice
 from pathlib import Path
@@ -74,14 +75,12 @@ def relocate(
     registry = SourceRegistry(address.folder)
     keys: list[str] = []
     in_store: tuple[str, ...] = ()
-    try:
-        with open_store(address, settings.collection, settings.server) as opened:
-            in_store = tuple(opened.facet("source"))
-            of_source = PointFilter(where=Equals("source", (name,)))
-            records = opened.scroll(["image"], of_source) if name in in_store else iter(())
-            keys = [str(record.payload["image"]) for record in islice(records, _SAMPLE)]
-    except StoreNotFoundError:  # the table of sources may be older than the index
-        status(f"there is no index in {address} yet; the table of its sources is changed all the same")
+    # The table of sources may be older than the index.
+    with contextlib.suppress(StoreNotFoundError), open_store(address, settings.collection, settings.server) as opened:
+        in_store = tuple(opened.facet("source"))
+        of_source = PointFilter(where=Equals("source", (name,)))
+        records = opened.scroll(["image"], of_source) if name in in_store else iter(())
+        keys = [str(record.payload["image"]) for record in islice(records, _SAMPLE)]
     found = sum(file_of(key, root.absolute()).is_file() for key in keys)
     if keys and not found and not force and root.is_dir():
         raise SourceError(
@@ -96,3 +95,26 @@ def relocate(
     print(f"{name}: now {registry.roots[name]}" + (f", before {old}" if old else ""))
     if found < len(keys):
         status(f"{len(keys) - found} of {len(keys)} pictures looked for are not there")
+
+
+def forget(
+    name: Annotated[str, typer.Argument(help="The source, as `topicidx sources` names it.", show_default=False)],
+    home: Home = None,
+    store: Store = None,
+    collection: Collection = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many pictures would be removed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove a source with all its pictures from the store. The picture files are not touched."""
+    from topicidx.indexer.forgetting import forget as forget_source
+
+    settings = Settings.load(home=home, store=store, collection=collection)
+    removed, points = forget_source(
+        store_address_of(settings), settings.collection, name, settings.server, dry_run=dry_run
+    )
+    if as_json:
+        print(json.dumps({"source": name, "dry_run": dry_run, "removed": removed, "pictures": points}))
+    elif dry_run:
+        print(f"{name}: {removed} pictures would be removed; the store would hold {points}")
+    else:
+        print(f"{name}: {removed} pictures removed; the store holds {points} (`topicidx rollback` brings them back)")

@@ -178,11 +178,7 @@ def publish_generation(finished: Generation, points: int, *, approximate: bool =
 def superseded_generations(collection: Path) -> list[Path]:
     """The folders of finished generations that are neither live nor the one before."""
     named = named_generations(collection)
-    return [
-        folder
-        for folder in generation_folders(collection)
-        if folder.name not in named and not _has_changes(folder) and (folder / "shard").is_dir()
-    ]
+    return [folder for folder in _finished(collection) if named and folder.name not in named]
 
 
 def bring_back_previous(collection: Path) -> tuple[str, str]:
@@ -191,12 +187,17 @@ def bring_back_previous(collection: Path) -> tuple[str, str]:
     Gives the names of the one that was live and of the one that is now. The writer's lock must be held. Raises StoreError
     where there is none to bring back.
     """
-    live, previous = str(_pointer(collection)["generation"]), previous_generation(collection)
+    try:
+        live = str(_pointer(collection)["generation"])
+        previous = previous_generation(collection)
+    except StoreDamagedError:  # the pointer is: the newest whole generation is what it led to, or should have
+        live, finished = "nothing", _finished(collection)
+        previous = read_generation(finished[-1]) if finished else None
     if previous is None:
         raise StoreError(
             f"the collection {collection} has no generation before {live} that could be brought back; nothing was changed"
         )
-    _point(collection, previous.name, live)
+    _point(collection, previous.name, live if (collection / live).is_dir() else None)
     return live, previous.name
 
 
@@ -209,9 +210,13 @@ def damaged(collection: Path, path: Path, reason: object) -> StoreDamagedError:
         )
     return StoreDamagedError(
         f"the collection {collection} cannot be opened ({path}: {reason}); is the folder writable? "
-        "If it is damaged, `topicidx rollback` brings the generation before it back; or restore it from a copy, or remove "
+        "If it is damaged, `topicidx rollback` brings a whole generation back; or restore it from a copy, or remove "
         "that folder and ingest again"
     )
+
+
+def _finished(collection: Path) -> list[Path]:
+    return [f for f in generation_folders(collection) if (f / "shard").is_dir() and not _has_changes(f)]
 
 
 def _has_changes(folder: Path) -> bool:
@@ -226,6 +231,8 @@ def _pointer(collection: Path) -> dict[str, str | None]:
             {"previous": written["previous"]} if "previous" in written else {}
         )
     except FileNotFoundError as error:
+        if _finished(collection):
+            raise damaged(collection, pointer, "it is missing") from error
         raise StoreNotFoundError(
             f"there is no collection {collection.name!r} in the store {collection.parent}; "
             "`topicidx ingest SOURCE` fills one, --store and --collection name another"

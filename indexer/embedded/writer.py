@@ -2,6 +2,8 @@
 
 import multiprocessing
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as Waiting
@@ -253,6 +255,8 @@ class EmbeddedWriter:
             initargs=(self._stage,),
         )
         try:
+            with _uninterrupted():  # the child is born in here, and must not be hit by Ctrl-C before it has put it off
+                self._pool.submit(writer_process.is_born)
             self._call(writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions)
         except StoreBusyError:
             raise
@@ -336,6 +340,18 @@ class EmbeddedWriter:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _live_or_damaged(collection: Path) -> Generation | None:

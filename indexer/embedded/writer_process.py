@@ -58,6 +58,10 @@ def start(stage: "SynchronizedArray[int]") -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
+def is_born() -> None:
+    """Nothing to do: the child is there when this is asked of it."""
+
+
 def begin(changes: Path, base: Path | None, dimensions: int) -> None:
     """Open, or make, the shard of changes, once the child of a killed ingest has let go of it.
 

@@ -82,17 +82,41 @@ class Source:
     def _in_folder(self) -> Iterator[Post]:
         pictures = list(_pictures(self.folder))
         entries = self._folder_entries(pictures)
-        cities: dict[str, str] = {}
-        if self.folder_city:
-            # Of the whole source: a part of it would not look like a list of cities any more.
-            cities = _folder_cities(self.root, pictures if self.folder == self.root else list(_pictures(self.root)))
+        cities = self._cities_by_folder(pictures)
+        nested = {
+            root: self._nested_posts(name, root) for name, root in self.nested if root.is_relative_to(self.folder)
+        }
         seen: set[str] = set()
         for path in pictures:
             key = self._key(path)
-            if key not in seen:  # two spellings of one name in different Unicode normal forms: the first counts
-                seen.add(key)
-                entry = entries.get(path) or Entry(captions=_beside(path))
-                yield self._post(path, key, entry, cities.get(path.relative_to(self.root).parts[0]))
+            if key in seen:  # two spellings of one name in different Unicode normal forms: the first counts
+                logger.warning(
+                    "passed over %r: another picture has the same name in another Unicode normal form", str(path)
+                )
+                continue
+            seen.add(key)
+            entry = entries.get(path)
+            within = [root for root in nested if path.is_relative_to(root)]
+            own = nested[max(within, key=lambda root: len(root.parts))].get(path) if within else None
+            if own is not None and (entry is None or own.captions or own.payload):  # what its own source says of it
+                yield own
+            else:
+                city = cities.get(path.relative_to(self.root).parts[0])
+                yield self._post(path, key, entry or Entry(captions=_beside(path)), city)
+
+    def _cities_by_folder(self, pictures: list[Path]) -> dict[str, str]:
+        if not self.folder_city:
+            return {}
+        # Of the whole source: a part of it would not look like a list of cities any more.
+        return _folder_cities(self.root, pictures if self.folder == self.root else list(_pictures(self.root)))
+
+    def _nested_posts(self, name: str, root: Path) -> dict[Path, Post]:
+        others = [(other, below) for other, below in self.nested if below != root and below.is_relative_to(root)]
+        own = Source(name, root, root, None, self.city, self.folder_city, tuple(others))
+        try:
+            return {post.path: post for post in own.posts()}
+        except SourceError:  # it has no pictures any more
+            return {}
 
     def _folder_entries(self, pictures: list[Path]) -> dict[Path, Entry]:
         inside = [folder for folder in (self.folder, *self.folder.parents) if folder.is_relative_to(self.root)]

@@ -88,6 +88,13 @@ class SourceRegistry:
             self._write({**self.roots, name: root})
         return old
 
+    def remove(self, name: str) -> None:
+        """Strike a name out of the table, if it is there."""
+        with self._locked():
+            self.roots = self._read()
+            if name in self.roots:
+                self._write({known: root for known, root in self.roots.items() if known != name})
+
     def add(self, roots: Mapping[str, Path]) -> dict[str, Path]:
         """Note those of these roots whose names the table does not have, and give them."""
         with self._locked():

@@ -49,13 +49,16 @@ def check_absent(destination: Path, *, force: bool = False) -> None:
     if destination.is_dir():
         raise SettingsError(f"{destination} is a folder; name a file")
     if not destination.parent.is_dir():
-        raise SettingsError(f"there is no folder {destination.parent} to write {destination.name} into; make it first")
+        raise _no_folder(destination)
     if destination.exists() and not force:
         raise TransferError(f"{destination} exists; name another file, or replace it with --force")
 
 
 def check_room(destination: Path, needed: int) -> None:
-    """Raise StoreFullError where the disk of `destination` has no room for `needed` bytes more."""
+    """Raise StoreFullError where the disk of `destination` has no room for `needed` bytes more, SettingsError where its folder
+    is not there."""
+    if not destination.parent.is_dir():
+        raise _no_folder(destination)
     free = shutil.disk_usage(destination.parent).free
     if free < needed + MARGIN_BYTES:
         raise StoreFullError(
@@ -71,3 +74,7 @@ def cannot_write(destination: Path, error: OSError) -> TransferError | StoreFull
             f"the disk of {destination} is full; nothing was kept: make room, or name a file on another disk"
         )
     return TransferError(f"cannot write {destination}: {error.strerror or error}; nothing was kept")
+
+
+def _no_folder(destination: Path) -> SettingsError:
+    return SettingsError(f"there is no folder {destination.parent} to write {destination.name} into; make it first")

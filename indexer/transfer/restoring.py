@@ -58,6 +58,7 @@ def restore(
     """
     replaced = _check_collection(destination, server, force=force)
     folder = destination.address.folder
+    conflicting_sources(folder, backup.sources)  # the table can be read
     if not force:
         check_sources(folder, backup.sources)
     brings_space = space_folder is not None and _brings_space(backup, space_folder, force=force)

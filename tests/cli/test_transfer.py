@@ -176,3 +176,19 @@ def test_mistakes_are_explained(
     assert "secret" not in message
     assert sorted(path.name for path in tmp_path.iterdir()) == [".topicidx", "there.npy"]
     assert (tmp_path / "there.npy").read_bytes() == b"something dear"
+
+
+@pytest.mark.parametrize("ending", ["parquet", "npy"])
+def test_an_export_into_a_folder_that_is_not_there_says_so(workspace: Path, topicidx: Run, ending: str) -> None:
+    assert "there is no folder nowhere" in refused(topicidx("export", f"nowhere/x.{ending}", cwd=workspace), 2)
+
+
+def test_a_restore_beside_a_damaged_table_of_sources_changes_nothing(
+    backup: Path, topicidx: Run, tmp_path: Path
+) -> None:
+    done(topicidx("restore", backup, "--json", cwd=tmp_path))
+    store = tmp_path / ".topicidx" / "store"
+    (store / "sources.json").write_text("{bad")
+    before = (store / "photos" / "current.json").read_bytes()
+    assert "sources.json is damaged" in refused(topicidx("restore", backup, "--force", cwd=tmp_path), 1)
+    assert (store / "photos" / "current.json").read_bytes() == before

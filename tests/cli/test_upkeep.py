@@ -122,6 +122,76 @@ def test_a_source_is_called_what_it_is_told(home: Path, do: Do, refused: Callabl
     assert "cannot be a source's name" in refused(1, "ingest", "moved", "--name", "a/b")
 
 
+def test_a_folder_around_a_source_leaves_it_what_its_own_captions_say(home: Path, do: Do, colour_cli: Run) -> None:
+    (home / "photos" / "captions.csv").write_text("image,caption,city,likes\nlondon/0.jpg,a caption,Oslo,7\n")
+    do("ingest", "photos", "--index-field", "likes:integer")
+    again = do("ingest", ".")
+    assert (again["unchanged"], again["updated"], again["points"]) == (6, 0, 6)
+    assert [entry["source"] for entry in do("sources")] == ["photos"]  # the folder around has no pictures of its own
+    assert images(do("query", "beach", "--where", "likes = 7 and city = oslo")) == {"london/0.jpg"}
+    part = colour_cli("ingest", "photos/london", cwd=home)
+    assert "is a part of the source 'photos'" in part.stderr
+
+
+def test_a_source_without_pictures_gets_no_name(home: Path, do: Do, refused: Callable[..., str]) -> None:
+    do("ingest", "photos")
+    (home / "empty").mkdir()
+    assert "no pictures" in refused(1, "ingest", "empty")
+    assert [entry["source"] for entry in do("sources")] == ["photos"]
+
+
+def test_a_source_is_forgotten_with_all_its_pictures(
+    home: Path, do: Do, refused: Callable[..., str], paint: Paint
+) -> None:
+    paint(home / "other" / "9.jpg")
+    do("ingest", "photos")
+    do("ingest", "other")
+    shutil.rmtree(home / "photos")
+    assert do("forget", "photos", "--dry-run") == {"source": "photos", "dry_run": True, "removed": 6, "pictures": 1}
+    assert len(do("query", "beach")["results"]) == 7
+    assert do("forget", "photos") == {"source": "photos", "dry_run": False, "removed": 6, "pictures": 1}
+    assert images(do("query", "beach")) == {"9.jpg"}
+    assert [entry["source"] for entry in do("sources")] == ["other"]
+    assert "there is no source 'photos'" in refused(1, "forget", "photos")
+    assert do("rollback")["pictures"] == 7
+
+
+def test_a_rebuild_says_what_it_leaves_out(home: Path, do: Do, colour_cli: Run, paint: Paint) -> None:
+    paint(home / "other" / "9.jpg")
+    do("ingest", "photos")
+    do("ingest", "other")
+    planned = colour_cli("ingest", "other", "--rebuild", "--dry-run", cwd=home)
+    assert "6 pictures of 'photos' would not be in it" in planned.stderr
+    done = colour_cli("ingest", "other", "--rebuild", cwd=home)
+    assert "6 pictures of 'photos' are not in it any more" in done.stderr
+    assert do("rollback")["pictures"] == 7
+
+
+def test_a_store_whose_pointer_is_damaged_or_lost_is_mended_by_a_rollback(
+    home: Path, do: Do, refused: Callable[..., str], paint: Paint
+) -> None:
+    do("ingest", "photos")
+    paint(home / "photos" / "new.jpg")
+    do("ingest", "photos")
+    pointer = home / ".topicidx" / "store" / "photos" / "current.json"
+    for content in ("{", None):
+        pointer.unlink()
+        if content:
+            pointer.write_text(content)
+        assert "topicidx rollback" in refused(1, "query", "beach")
+        assert "topicidx rollback" in refused(1, "ingest", "photos")
+        assert do("rollback")["pictures"] == 7
+        assert len(do("query", "beach")["results"]) == 7
+
+
+def test_a_column_that_no_picture_has_is_named(do: Do, colour_cli: Run, home: Path) -> None:
+    do("ingest", "photos")
+    told = colour_cli("query", "beach", "--where", "citty = london", cwd=home)
+    assert (told.returncode, told.stdout) == (0, "")
+    assert "no picture has a field 'citty'" in told.stderr
+    assert "no picture has" not in colour_cli("query", "beach", "--where", "width > 1", cwd=home).stderr
+
+
 def test_exact_copies_are_reported_listed_and_collapsed(home: Path, do: Do, colour_cli: Run) -> None:
     shutil.copy(home / "photos" / "london" / "0.jpg", home / "photos" / "paris" / "copy.jpg")
     done = colour_cli("ingest", "photos", cwd=home)
@@ -244,6 +314,10 @@ def test_a_key_is_taken_from_the_environment_or_a_file_and_shown_nowhere(
     wrong = refused(1, "ingest", "photos", **env, TOPICIDX_API_KEY="wr0ng-key")
     assert "refuses" in wrong
     assert "wr0ng-key" not in wrong
+    (home / "topicidx.toml").write_text('[server]\napi_key = "s3cret-key"\n')
+    said = refused(2, "info", **env)
+    assert "TOPICIDX_API_KEY" in said
+    assert "s3cret-key" not in said
     (home / "key.txt").write_text("s3cret-key\n")
     (home / "topicidx.toml").write_text('[server]\napi_key_file = "key.txt"\n')
     done = colour_cli("--verbose", "ingest", "photos", cwd=home, **env)
@@ -260,6 +334,9 @@ def test_what_is_wrong_with_a_server_is_said_with_what_to_do(
     assert "an URL must not hold a key" in refused(2, "query", "beach", "--store", "http://me:secret@localhost:6333")
     assert "secret" not in refused(2, "query", "beach", "--store", "http://me:secret@localhost:6333")
     assert "a Qdrant server has an URL" in refused(2, "query", "beach", "--store", "ftp://localhost")
+    assert "not an URL" in refused(2, "query", "beach", "--store", "http://localhost:99999")
+    assert "http://localhost:6333" in refused(2, "query", "beach", "--store", "localhost:6333")
+    assert "is a file" in refused(2, "copy", "--to", "photos/london/0.jpg")
     binary = refused(2, "ingest", "photos", **env, TOPICIDX_SERVER__QUANTIZATION="binary")
     assert "binary quantization keeps only whether a number is positive" in binary
     assert "there is no collection" in refused(1, "query", "beach", **env)

@@ -210,6 +210,44 @@ def test_pruning_a_part_of_a_source_leaves_the_rest_and_other_sources(
     assert set(content(store)) == {"a.jpg", "b.jpg", "c.jpg", "sub/e.jpg", "f.jpg"}
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_cannot_be_read_is_not_taken_for_gone(
+    photos: Path, store: Path, ingest: Callable[..., IngestReport], paint: Paint
+) -> None:
+    paint(photos / "sub" / "d.jpg", GREY)
+    ingest(photos)
+    (photos / "sub").chmod(0)
+    try:
+        assert did(ingest(photos, prune=True)) == {"unchanged": 3}
+    finally:
+        (photos / "sub").chmod(0o755)
+
+
+def test_an_unreachable_file_is_not_taken_for_gone(
+    photos: Path, store: Path, ingest: Callable[..., IngestReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(photos)
+    (photos / "b.jpg").unlink()
+    stat = Path.stat
+
+    def refuse(self: Path, **options: Any) -> os.stat_result:
+        if self.name == "b.jpg":
+            raise PermissionError(13, "Permission denied")
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert did(ingest(photos, prune=True)) == {"unchanged": 2}
+
+
+def test_names_that_differ_in_their_normal_form_alone_are_said_to_clash(
+    tmp_path: Path, ingest: Callable[..., IngestReport], paint: Paint, caplog: pytest.LogCaptureFixture
+) -> None:
+    paint(tmp_path / "names" / "caf\u00e9.jpg", BLUE)
+    paint(tmp_path / "names" / "cafe\u0301.jpg", GREY)
+    assert did(ingest(tmp_path / "names")) == {"indexed": 1}
+    assert "same name in another Unicode normal form" in caplog.text
+
+
 def test_a_removed_picture_that_comes_back_is_indexed_again(
     photos: Path, store: Path, ingest: Callable[..., IngestReport], paint: Paint
 ) -> None:
@@ -267,7 +305,7 @@ def test_columns_are_read_as_the_types_they_are_indexed_as(
 ) -> None:
     (photos / "captions.csv").write_text(
         "image,caption,author,likes,score,flagged,posted\n"
-        "a.jpg,x,12,7,0.5,yes,2024-01-01\nb.jpg,x,Ann, 1e3 ,2,no,2024-01-01 10:00\nc.jpg,x,,many,inf,maybe,today\n"
+        "a.jpg,x,12,7,0.5,yes,2024\nb.jpg,x,Ann, 1e3 ,2,no,2024-01-01 10:00\nc.jpg,x,,many,inf,maybe,today\n"
     )
     fields = {"author": "keyword", "likes": "integer", "score": "float", "flagged": "bool", "posted": "datetime"}
     report = ingest(photos, index_fields=fields)
