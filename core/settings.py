@@ -209,6 +209,9 @@ class _SettingsFile(TomlConfigSettingsSource):
         for name in ("home", "space", "store"):
             if isinstance(values.get(name), str) and "://" not in values[name]:
                 values[name] = str(self.toml_file_path.parent / values[name])
+        server = values.get("server")
+        if isinstance(server, dict) and isinstance(server.get("api_key_file"), str):
+            server["api_key_file"] = str(self.toml_file_path.parent / Path(server["api_key_file"]).expanduser())
         return values
 
 

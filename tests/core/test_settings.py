@@ -92,6 +92,9 @@ def test_paths_in_the_file_start_from_where_it_lies(folder: Path, monkeypatch: p
     settings = Settings.load()
     assert (settings.home, settings.space, settings.store) == (folder / "here", Path("/absolute"), "http://host:6333")
     assert Settings.load(space=Path("flag")).space == Path("flag")
+    for written, meant in (("a/key", folder / "a" / "key"), ("/a/key", Path("/a/key")), ("~/key", Path.home() / "key")):
+        write(folder, f'[server]\napi_key_file = "{written}"')
+        assert Settings.load().server.api_key_file == meant
 
 
 def test_the_nearest_file_above_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
