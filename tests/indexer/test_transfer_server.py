@@ -67,6 +67,20 @@ def test_a_copy_to_a_server_and_back_holds_the_same_points(
         assert (place.address.folder / "sources.json").is_file()
 
 
+def test_twenty_thousand_points_go_to_a_server_and_come_back_bit_for_bit(
+    server: Place, settings: ServerSettings, tmp_path: Path
+) -> None:
+    here, back = (Place(StoreAddress(tmp_path / name), "photos") for name in ("here", "back"))
+    fill_folder(here.address.folder, made_up_points(20_000))
+    there = copy_collection(here, server, settings)
+    again = copy_collection(server, back, settings)
+    assert (there.points, there.checksum) == (again.points, again.checksum)
+    assert there.points == 20_000
+    with opened(here) as one, opened(server, settings) as two, opened(back) as three:
+        assert_same(one, two)
+        assert_same(one, three)
+
+
 def test_a_copy_that_loses_its_server_goes_on_where_it_was(
     folder: Place, server: Place, settings: ServerSettings, double: QdrantDouble
 ) -> None:
