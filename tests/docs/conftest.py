@@ -1,6 +1,5 @@
 """The snippets of docs/downstream.md, and a small library of pictures on a Qdrant "server" and in a folder."""
 
-import os
 import random
 import re
 import uuid
@@ -122,18 +121,9 @@ def names(snippets: Snippets, memory: QdrantClient) -> Names:
 
 
 @pytest.fixture(scope="session")
-def server(library: Library) -> Iterator[Server]:
+def server(library: Library, qdrant_server: str) -> Iterator[Server]:
     """A real server that holds the library."""
-    if url := os.environ.get("TOPICIDX_TEST_QDRANT_URL"):
-        yield from _serving(url, library)
-        return
-    from testcontainers.community.qdrant import QdrantContainer
-
-    engine = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
-    if engine.is_absolute() and not engine.exists():
-        pytest.skip("no Qdrant server: no Docker engine here, and TOPICIDX_TEST_QDRANT_URL names none")
-    with QdrantContainer() as container:
-        yield from _serving(f"http://{container.rest_host_address}", library)
+    yield from _serving(qdrant_server.partition("#")[0], library)
 
 
 def _serving(url: str, library: Library) -> Iterator[Server]:

@@ -1,6 +1,5 @@
 """Filters: every engine finds the points of which a plain reading of the conditions holds, and no others."""
 
-import os
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -159,10 +158,9 @@ def find(
         yield from in_shard(tmp_path_factory.mktemp("filters") / "shard", vectors, fields)
     elif request.param == "memory":
         yield from in_client(QdrantClient(":memory:"), vectors, {})
-    elif url := os.environ.get("TOPICIDX_TEST_QDRANT_URL"):
-        yield from in_client(QdrantClient(url, prefer_grpc=True), vectors, INDEXED)
     else:
-        pytest.skip("no Qdrant server: TOPICIDX_TEST_QDRANT_URL names none")
+        url, _, port = request.getfixturevalue("qdrant_server").partition("#")
+        yield from in_client(QdrantClient(url, prefer_grpc=True, grpc_port=int(port or 6334)), vectors, INDEXED)
 
 
 def in_shard(
