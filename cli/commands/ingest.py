@@ -77,10 +77,14 @@ def ingest(
     topic_space = TopicSpace.load(space_folder(settings))
     address = store_address_of(settings)
     skipped_file = address.folder / settings.collection / SKIPPED
-    taken = _sources_on_the_server(address, settings) if name is None else ()
-    lost = _other_sources(address, settings, name or opened.name) if rebuild else {}
+    registry = SourceRegistry(address.folder)
+    # Others may have put pictures on a server; a folder's sources are all in its own table.
+    asks_who_is_there = address.url is not None and name is None
+    in_store = _sources_in(address, settings) if rebuild or asks_who_is_there else {}
+    taken = tuple(in_store) if asks_who_is_there else ()
+    known_as = registry.resolve(opened, name, taken=taken)
+    lost = {source: count for source, count in in_store.items() if source != known_as.name} if rebuild else {}
     if dry_run:
-        known_as = SourceRegistry(address.folder).resolve(opened, name, taken=taken)
         with progress_bar() as show:
             report = _plan(known_as, topic_space, address, settings, skipped_file, prune, rebuild, _counting(show))
         if lost:
@@ -103,7 +107,6 @@ def ingest(
     ):
         if writer.resumes:
             status("going on from an ingest that was stopped; what it had indexed is published with this one")
-        registry = SourceRegistry(address.folder)
         before = set(registry.roots)
         named = registry.register(opened, name, taken=taken)
         if named.root != opened.root:
@@ -136,34 +139,20 @@ def ingest(
     _tell(report, skipped_file, as_json)
 
 
-def _other_sources(address: "StoreAddress", settings: Settings, name: str) -> dict[str, int]:
-    """Pictures of other sources in the store, by source: a rebuild leaves them out."""
-    from topicidx.errors import StoreError
+def _sources_in(address: "StoreAddress", settings: Settings) -> dict[str, int]:
+    """How many pictures of each source the store has; none where there is no store, or one too damaged to tell."""
+    from topicidx.errors import StoreDamagedError, StoreNotFoundError
     from topicidx.indexer.stores import open_store
 
     try:
         with open_store(address, settings.collection, settings.server) as store:
-            return {source: count for source, count in store.facet("source").items() if source != name}
-    except StoreError:  # there is nothing to be lost, or nothing that could be read
+            return store.facet("source")
+    except (StoreNotFoundError, StoreDamagedError):
         return {}
 
 
 def _listed(sources: dict[str, int]) -> str:
     return ", ".join(f"{count} pictures of {printable(source)!r}" for source, count in sources.items())
-
-
-def _sources_on_the_server(address: "StoreAddress", settings: Settings) -> tuple[str, ...]:
-    """Sources that a server has pictures of: others may have put them there. A folder's are all in its own table."""
-    from topicidx.errors import StoreNotFoundError
-    from topicidx.indexer.stores import open_store
-
-    if address.url is None:
-        return ()
-    try:
-        with open_store(address, settings.collection, settings.server) as store:
-            return tuple(store.facet("source"))
-    except StoreNotFoundError:
-        return ()
 
 
 def _plan(

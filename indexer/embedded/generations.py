@@ -90,11 +90,7 @@ def previous_generation(collection: Path) -> Generation | None:
     if "previous" in pointer:
         name = pointer["previous"]
     else:  # written by an earlier version, which kept the one before by its number
-        older = [
-            f.name
-            for f in generation_folders(collection)
-            if f.name < str(pointer["generation"]) and not _has_changes(f)
-        ]
+        older = [folder.name for folder in _finished(collection) if folder.name < str(pointer["generation"])]
         name = older[-1] if older else None
     return read_generation(collection / name) if name and (collection / name / "shard").is_dir() else None
 

@@ -167,6 +167,17 @@ def test_a_rebuild_says_what_it_leaves_out(home: Path, do: Do, colour_cli: Run, 
     assert do("rollback")["pictures"] == 7
 
 
+def test_a_rebuild_of_a_source_with_a_number_says_what_it_leaves_out_too(
+    home: Path, do: Do, colour_cli: Run, paint: Paint
+) -> None:
+    paint(home / "more" / "photos" / "9.jpg")
+    do("ingest", "photos")
+    do("ingest", "more/photos")
+    done = colour_cli("ingest", "more/photos", "--rebuild", cwd=home)
+    assert "6 pictures of 'photos' are not in it any more" in done.stderr
+    assert "photos-2" not in done.stderr
+
+
 def test_a_store_whose_pointer_is_damaged_or_lost_is_mended_by_a_rollback(
     home: Path, do: Do, refused: Callable[..., str], paint: Paint
 ) -> None:

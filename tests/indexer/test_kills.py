@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,14 +117,12 @@ def kill_at_random(process: subprocess.Popen[str], chance: random.Random, within
         process.wait(timeout=chance.uniform(0.1, within))
     except subprocess.TimeoutExpired:
         victim = chance.choice(["ingest", "writer", "both"])
-        try:
+        with suppress(ProcessLookupError, FileNotFoundError):  # it was quicker
             if victim in ("writer", "both"):
                 for pid in writers_of(process):
                     os.kill(pid, signal.SIGKILL)
             if victim in ("ingest", "both"):
                 process.kill()
-        except (ProcessLookupError, FileNotFoundError):
-            pass  # it was quicker
         process.communicate()
         return victim
     return None
