@@ -10,6 +10,8 @@ from topicidx.cli.commands import (
     backup,
     copy,
     demo,
+    evaluate,
+    explain,
     export,
     info,
     ingest,
@@ -34,6 +36,8 @@ app.command("train")(train.train)
 app.command("ingest")(ingest.ingest)
 # What looks like an option but is none is a word to push down: `topicidx query dog -beach`.
 app.command("query", context_settings={"ignore_unknown_options": True})(query.query)
+app.command("evaluate")(evaluate.evaluate)
+app.command("explain", context_settings={"ignore_unknown_options": True})(explain.explain)
 app.command("topics")(topics.topics)
 app.command("info")(info.info)
 app.command("sources")(sources.sources)

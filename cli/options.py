@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from topicidx.errors import WorkspaceNotFoundError
-from topicidx.indexer.stores import StoreAddress, store_address
-from topicidx.settings import Settings
-from topicidx.workspace import FOLDER_NAME, Workspace
+from topicidx.settings import Match
 
 Home = Annotated[
     Path | None,
@@ -32,23 +29,23 @@ Collection = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of all randomness. Default: 0.", show_default=False)]
 
-
-def space_folder(settings: Settings) -> Path:
-    """Where the topic space is: as set, or in the workspace."""
-    return settings.space or Workspace.find(settings.home).space
-
-
-def store_address_of(settings: Settings) -> StoreAddress:
-    """Where the store is: as set, or in the workspace."""
-    if settings.store is None:
-        return StoreAddress(Workspace.find(settings.home).store)
-    return address_of(settings.store, settings)
-
-
-def address_of(location: str, settings: Settings) -> StoreAddress:
-    """The address of a folder, or of a server: what a server does not keep lies in `servers/` of the workspace."""
-    try:
-        home = Workspace.find(settings.home).home
-    except WorkspaceNotFoundError:
-        home = settings.home or Path.cwd() / FOLDER_NAME  # made when there is something to keep
-    return store_address(location, home / "servers")
+MatchOption = Annotated[
+    Match | None,
+    typer.Option(
+        "--match", help="all: every word counts; mean: the published method. Default: all.", show_default=False
+    ),
+]
+Cities = Annotated[
+    list[str] | None, typer.Option("--city", help="Only pictures of this city; may be repeated.", show_default=False)
+]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        help="Only pictures whose payload fits, such as 'taken_at>=2024-01-01 and city in (london, paris)'.",
+        show_default=False,
+    ),
+]
+Offset = Annotated[int, typer.Option(help="How many pictures at the top to leave out: the next page.", min=0)]
+DidYouMean = Annotated[
+    bool, typer.Option("--did-you-mean", help="Search with the nearest known word for one that is not known.")
+]

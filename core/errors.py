@@ -16,6 +16,7 @@
     │   ├── QuerySyntaxError           it is empty, or not in the query language
     │   ├── UnknownWordError           none of its words is in the vocabulary
     │   ├── UnknownCityError           no picture is of a city it asks for
+    │   ├── UnknownPictureError        a picture it is to be like is not there, or cannot be read
     │   └── FilterSyntaxError          a condition is not in the language of conditions
     └── StoreError                 a store cannot be read or written
         ├── StoreNotFoundError         there is none in that place
@@ -109,6 +110,10 @@ class UnknownWordError(QueryError):
 
 class UnknownCityError(QueryError):
     """No picture in the store is of a city that the query asks for."""
+
+
+class UnknownPictureError(QueryError):
+    """A picture that results are to be like is not there, or cannot be read."""
 
 
 class FilterSyntaxError(QueryError):

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from topicidx.atomic import write_file
 from topicidx.embedders.pictures import open_picture
 from topicidx.errors import ImageError
-from topicidx.indexer.index import Hit, SearchResult
+from topicidx.indexer.results import Hit, SearchResult
 
 THUMBNAIL_SIZE = 240
 
@@ -35,7 +35,7 @@ def write_contact_sheet(path: Path, title: str, introduction: Sequence[str], she
         {
             "query": sheet.result.query,
             "note": sheet.note,
-            "pictures": [_picture(hit, sheet.right) for hit in sheet.result.hits],
+            "pictures": [_picture(hit, sheet.right) for hit in sheet.result],
         }
         for sheet in sheets
     ]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from topicidx.errors import SettingsError
 from topicidx.indexer.contact_sheet import Sheet, write_contact_sheet
 from topicidx.indexer.embedded import EmbeddedStore
-from topicidx.indexer.index import Index, SearchResult
+from topicidx.indexer.index import Index
 from topicidx.indexer.ingest import IngestReport, OnPicture, ingest
 from topicidx.indexer.rendered import RenderedPicture, render_collection
+from topicidx.indexer.results import SearchResult
 from topicidx.indexer.sources import SourceRegistry, open_source
 from topicidx.indexer.train import TrainReport, train
 from topicidx.settings import LdaSettings, TrainingSettings
@@ -41,12 +42,12 @@ class Answer:
     @property
     def by_chance(self) -> float:
         """How many right ones as many pictures drawn at random would hold on average."""
-        return len(self.result.hits) * len(self.right) / self.pictures
+        return len(self.result) * len(self.right) / self.pictures
 
     @property
     def hits(self) -> int:
         """How many of the pictures found are right."""
-        return sum(hit.image in self.right for hit in self.result.hits)
+        return sum(hit.image in self.right for hit in self.result)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _introduction(rendered: Sequence[RenderedPicture]) -> list[str]:
 
 def _sheet(answer: Answer) -> Sheet:
     note = (
-        f"{answer.hits} of the first {len(answer.result.hits)} hold every word. {len(answer.right)} of all "
+        f"{answer.hits} of the first {len(answer.result)} hold every word. {len(answer.right)} of all "
         f"{answer.pictures} pictures do; pictures drawn at random would hold {answer.by_chance:.1f}."
     )
     return Sheet(answer.result, note, answer.right)

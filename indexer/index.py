@@ -1,106 +1,102 @@
-"""Index: a topic space and a store, searched by words."""
+"""Index: a topic space and a store, searched by words and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from topicidx.embedders.topic_space import TopicSpace
-from topicidx.embedders.word_table import VectorName
-from topicidx.errors import QuerySyntaxError, SettingsError, SpaceMismatchError, UnknownCityError, UnknownWordError
-from topicidx.indexer.conditions import Condition
-from topicidx.indexer.keys import city_key
-from topicidx.indexer.query_language import Term, parse_query
-from topicidx.indexer.scoring import ScoredPoint, rank_by_dot_product, rank_by_product
+from topicidx.errors import SettingsError, SpaceMismatchError
+from topicidx.indexer.asked_pictures import AskedPictures
+from topicidx.indexer.compiled_query import CompiledQuery, QueryCompiler
+from topicidx.indexer.conditions import Condition, Missing, Not
+from topicidx.indexer.diversity import BLOCK, maximal_marginal_relevance
+from topicidx.indexer.grouping import label_of, leading_values, narrowed, of_value
+from topicidx.indexer.locations import space_folder, store_address_of
+from topicidx.indexer.query_language import Query, parse_query
+from topicidx.indexer.ranking import ScoredPoint, rank
+from topicidx.indexer.results import GroupedResult, Hit, HitGroup, SearchResult, Unknown
 from topicidx.indexer.sources import SourceRegistry
 from topicidx.indexer.store import Payload, PointFilter, VectorStore
-from topicidx.settings import Match, Search
+from topicidx.indexer.stores import StoreAddress, open_store
+from topicidx.settings import Match, Search, Settings
 
-#: How many known words are named for one that is not.
-SUGGESTIONS = 3
-#: How alike in spelling (0 to 100) they must be.
-CLOSE = 75
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A picture that was found. path is where its file lies, or None where its source is not known here."""
-
-    rank: int
-    score: float
-    id: str
-    image: str
-    city: str | None
-    captions: tuple[str, ...]
-    path: Path | None
-    payload: Payload
-
-    def to_json(self) -> dict[str, Any]:
-        """One entry of a JSON result."""
-        return {
-            "rank": self.rank,
-            "score": self.score,
-            "image": self.image,
-            "city": self.city,
-            "caption": self.captions[0] if self.captions else None,
-            "id": self.id,
-            "path": str(self.path) if self.path else None,
-        }
+if TYPE_CHECKING:
+    from topicidx.indexer.explanation import Explanation
+    from topicidx.indexer.ingest import IngestReport
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A word that the vocabulary does not have, and the known words nearest to it in spelling."""
-
-    word: str
-    nearest: tuple[str, ...]
-
-    def __str__(self) -> str:
-        hint = f" (did you mean {' or '.join(self.nearest)}?)" if self.nearest else ""
-        return f"the captions never used the word {self.word!r}{hint}"
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """What a query found, best first, and which of its words were left out."""
-
-    query: str
-    hits: tuple[Hit, ...]
-    unknown: tuple[Unknown, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON result."""
-        found: dict[str, Any] = {"query": self.query, "results": [hit.to_json() for hit in self.hits]}
-        return found | (
-            {"unknown": [{"word": u.word, "nearest": list(u.nearest)} for u in self.unknown]} if self.unknown else {}
-        )
-
-
-@dataclass(frozen=True)
 class Index:
-    """A topic space and a store filled with its vectors; search_mode: as the setting `search`.
+    """A topic space and a store filled with its vectors, for search; also what fills it.
 
-    Raises SpaceMismatchError where they do not belong together.
+        with Index.open() as index:
+            for hit in index.search("sunrise beach", city="london"):
+                print(hit.score, hit.path)
+
+    search_mode is the setting `search`. files: whether queries may name pictures by file and URL, or indexed ones only.
+    Raises SpaceMismatchError where space and store do not belong together.
     """
 
-    space: TopicSpace
-    store: VectorStore
-    sources: SourceRegistry | None = None
-    search_mode: Search = "auto"
+    def __init__(
+        self,
+        space: TopicSpace,
+        store: VectorStore,
+        sources: SourceRegistry | None = None,
+        search_mode: Search = "auto",
+        *,
+        files: bool = True,
+    ) -> None:
+        self.space = space
+        self.sources = sources
+        self.search_mode = search_mode
+        self.files = files
+        self._place: tuple[StoreAddress, Settings] | None = None
+        self._store: VectorStore | None = _fitting(space, store)
 
-    def __post_init__(self) -> None:
-        info = self.store.info()
-        if info.vector_space != self.space.vector_space or info.dimensions != self.space.dimensions:
-            raise SpaceMismatchError(
-                f"the store {info.location} was filled with another topic space ({info.vector_space[:12]}) than "
-                f"{self.space.folder} ({self.space.vector_space[:12]}); ingest the pictures again, or name the right space "
-                "with --space"
-            )
+    @classmethod
+    def open(
+        cls,
+        home: Path | None = None,
+        *,
+        space: Path | None = None,
+        store: str | None = None,
+        collection: str | None = None,
+        settings: Settings | None = None,
+    ) -> "Index":
+        """The index of a workspace: what the command line uses with the options of the same names.
+
+        Without `home` the workspace is the `.topicidx` folder in the working directory or the nearest one above; store is
+        a folder or the URL of a server. The store is opened when it is first needed, so that an index that is still to be
+        filled can be opened too. To be closed, or used in a `with` block. Raises SpaceError, SettingsError or
+        WorkspaceNotFoundError.
+        """
+        settings = settings or Settings.load(home=home, space=space, store=store, collection=collection)
+        index = cls.__new__(cls)
+        index.space = TopicSpace.load(space_folder(settings))
+        address = store_address_of(settings)
+        index.sources = SourceRegistry(address.folder)
+        index.search_mode = settings.search
+        index.files = True
+        index._place = (address, settings)
+        index._store = None
+        return index
+
+    @property
+    def store(self) -> VectorStore:
+        """The open store. Raises StoreError where it cannot be opened, SpaceMismatchError for one of another space."""
+        if self._store is None:
+            assert self._place is not None
+            address, settings = self._place
+            opened = open_store(address, settings.collection, settings.server)
+            try:
+                self._store = _fitting(self.space, opened)
+            except BaseException:
+                opened.close()
+                raise
+        return self._store
 
     @cached_property
     def exact(self) -> bool:
@@ -111,118 +107,224 @@ class Index:
 
     def search(
         self,
-        query: str,
+        query: str | Query,
         *,
         match: Match = "all",
         limit: int = 10,
-        cities: Sequence[str] = (),
-        where: Condition | None = None,
+        offset: int = 0,
+        city: str | Sequence[str] = (),
+        where: Condition | str | None = None,
         min_score: float | None = None,
         unique: bool = False,
+        diverse: bool = False,
+        did_you_mean: bool = False,
     ) -> SearchResult:
-        """The pictures that `query` describes, best first.
+        """The pictures that `query` describes, best first: a list of `Hit` that also tells the words it did not know.
 
-        match="all": score is the weighted geometric mean of the words' lifts, so that every word counts; 1 is the
-        collection's average. match="mean": the published method, one dot product with the mean of the words' topic
-        distributions. Words the captions never used are left out and named in the result. A query of negative words
-        alone ranks the pictures that have the least of them. where: a condition on the payload (see `parse_where`). unique:
-        of pictures with the same bytes only the first.
-        Raises QuerySyntaxError for an empty query or one of stop words alone, UnknownWordError where no word is known,
-        UnknownCityError where no picture is of a city asked for.
+        query: in the query language (see `parse_query`). match="all": score is the weighted geometric mean of the terms'
+        lifts, so that every term counts; 1 is the collection's average. match="mean": the published method, one dot
+        product with the mean of the words' topic distributions. Words the captions never used are left out, or with
+        did_you_mean replaced by the nearest known ones, and named in the result. A query of negative words alone ranks
+        the pictures that have the least of them.
+
+        limit, offset: how many pictures, and how many at the top are left out; pages fit together. city: only pictures of
+        any of these, in any case. where: a condition on the payload, also as text (see `parse_where`). min_score: only
+        pictures that score as much. unique: of pictures with the same bytes only the first. diverse: reordered by maximal
+        marginal relevance, so that a picture unlike those before it comes earlier.
+
+        Raises QuerySyntaxError or FilterSyntaxError that points at the character, UnknownWordError where no word is known,
+        UnknownCityError, UnknownPictureError, SettingsError for a wrong limit or offset.
         """
-        depth = limit
-        while True:
-            ranked, unknown = self.rank(query, match=match, limit=depth, cities=cities, where=where)
-            payloads = {record.id: record.payload for record in self.store.retrieve([point.id for point in ranked])}
-            chosen = [point for point in ranked if min_score is None or point.score >= min_score]
-            if unique:
-                chosen = _first_of_each(chosen, payloads)
-            below = min_score is not None and bool(ranked) and ranked[-1].score < min_score
-            if not unique or len(chosen) >= limit or len(ranked) < depth or below:
-                return SearchResult(query, self._hits(chosen[:limit], payloads), unknown)
-            depth *= 2
+        _check_page(limit, offset)
+        compiled = self.compile(query, match=match, city=city, where=where, did_you_mean=did_you_mean)
+        wanted = offset + limit
+        ranked, payloads = self._ranked(compiled, -(-wanted // BLOCK) * BLOCK if diverse else wanted, min_score, unique)
+        if diverse:
+            ranked = self._diverse(ranked)
+        return SearchResult(_text(query), self._hits(ranked[offset:wanted], payloads, offset + 1), compiled.unknown)
+
+    def search_groups(
+        self,
+        query: str | Query,
+        by: str = "city",
+        *,
+        limit: int = 10,
+        size: int = 3,
+        match: Match = "all",
+        city: str | Sequence[str] = (),
+        where: Condition | str | None = None,
+        min_score: float | None = None,
+        did_you_mean: bool = False,
+    ) -> GroupedResult:
+        """The best `size` pictures for each value of the payload field `by`, for the `limit` values with the best pictures.
+
+        Pictures without the field are left out. Everything else is as in `search`. Raises SettingsError where no picture
+        has the field.
+        """
+        _check_page(limit, size - 1)
+        asked = parse_query(query) if isinstance(query, str) else query
+        compiled = self.compile(asked, match=match, city=city, where=where, did_you_mean=did_you_mean)
+        if not self.store.count(PointFilter(where=Not(Missing(by)))):
+            raise SettingsError(f"no picture in the store has a field {by!r} to group by; `topicidx info` lists some")
+        having = narrowed(compiled.among, Not(Missing(by)))
+        groups = []
+        for value in leading_values(self.store, by, having, limit, lambda depth: self._rank(compiled, depth, having)):
+            ranked = self._rank(compiled, size, narrowed(compiled.among, of_value(by, value)))
+            ranked = [point for point in ranked if min_score is None or point.score >= min_score]
+            if ranked:
+                hits = self._hits(ranked, self._payloads(ranked), 1)
+                groups.append(HitGroup(label_of(by, value, hits), hits))
+        return GroupedResult(_text(query), by, groups, compiled.unknown)
+
+    def explain(
+        self,
+        query: str | Query,
+        *,
+        match: Match = "all",
+        limit: int = 10,
+        offset: int = 0,
+        city: str | Sequence[str] = (),
+        where: Condition | str | None = None,
+        did_you_mean: bool = False,
+        topics: int = 5,
+    ) -> "Explanation":
+        """What `search` finds, and why: the `topics` that each term speaks of most, and each term's lift for each picture."""
+        from topicidx.indexer.explanation import explain
+
+        asked = parse_query(query) if isinstance(query, str) else query
+        found = self.search(
+            asked, match=match, limit=limit, offset=offset, city=city, where=where, did_you_mean=did_you_mean
+        )
+        compiled = self.compile(asked, match=match, city=city, where=where, did_you_mean=did_you_mean)
+        vectors = self.store.vectors([UUID(hit.id) for hit in found])
+        return explain(self.space, compiled, found, vectors, topics=topics)
 
     def rank(
         self,
-        query: str,
+        query: str | Query,
         *,
         match: Match = "all",
         limit: int = 10,
-        cities: Sequence[str] = (),
-        where: Condition | None = None,
+        city: str | Sequence[str] = (),
+        where: Condition | str | None = None,
     ) -> tuple[list[ScoredPoint], tuple[Unknown, ...]]:
         """What `search` finds as ids and scores alone, and the words that were left out."""
-        if limit < 1:
-            raise SettingsError(f"limit {limit}: at least 1 picture must be asked for")
-        words, weights, unknown = self._resolve(parse_query(query))
-        among = PointFilter(self._known_cities(cities), where=where) if cities or where is not None else None
-        if match == "all" and self.space.scores == "lift":
-            ranked = rank_by_product(
-                self.store, self.space.words.vectors("lift", words), weights, limit, among, exact=self.exact
-            )
-        else:
-            name: VectorName = "topics" if match == "mean" else "lift"
-            mean = weights @ self.space.words.vectors(name, words).astype(np.float64) / np.abs(weights).sum()
-            ranked = rank_by_dot_product(self.store, mean.astype(np.float32), limit, among, exact=self.exact)
-        return ranked, unknown
+        _check_page(limit, 0)
+        compiled = self.compile(query, match=match, city=city, where=where)
+        return self._rank(compiled, limit, compiled.among), compiled.unknown
 
-    def _resolve(self, terms: Sequence[Term]) -> tuple[list[int], NDArray[np.float64], tuple[Unknown, ...]]:
-        """Word ids, their weights and the unknown words of a query."""
-        weights: dict[int, float] = {}
-        unknown: dict[str, Unknown] = {}
-        for term in terms:
-            for token, word in self.space.words.find(term.text):
-                if word is None:
-                    unknown[token.form] = Unknown(token.form, self._nearest(token.form))
-                else:
-                    weights[word] = weights.get(word, 0.0) + term.weight
-        canceled = {word for word, weight in weights.items() if abs(weight) < 1e-9}  # .1 + .2 - .3 is not 0
-        weights = {word: weight for word, weight in weights.items() if word not in canceled}
-        if not weights:
-            text = " ".join(term.text for term in terms)
-            if unknown:
-                raise UnknownWordError("; ".join(map(str, unknown.values())))
-            if canceled:
-                raise QuerySyntaxError(
-                    "the words of the query cancel each other out; give one of them more weight, as in beach^2"
-                )
-            if self.space.normalizer.only_stop_words(text):
-                raise QuerySyntaxError(
-                    f"{text!r} holds only words too common to search for; add one that says what to see"
-                )
-            raise QuerySyntaxError(
-                f"nothing in the query {text!r} can be searched for; give a word that says what to see"
-            )
-        return list(weights), np.array(list(weights.values())), tuple(unknown.values())
+    def compile(
+        self,
+        query: str | Query,
+        *,
+        match: Match = "all",
+        city: str | Sequence[str] = (),
+        where: Condition | str | None = None,
+        did_you_mean: bool = False,
+    ) -> CompiledQuery:
+        """A query with all it names found, whose `score` is what search gives to any picture's vector."""
+        asked = parse_query(query) if isinstance(query, str) else query
+        cities = [city] if isinstance(city, str) else city
+        return self._compiler.compile(
+            asked, match=match, cities=cities, where=self._condition(where), did_you_mean=did_you_mean
+        )
 
-    def _known_cities(self, cities: Sequence[str]) -> tuple[str, ...]:
-        from rapidfuzz import process
+    def ingest(
+        self,
+        source: Path | str,
+        *,
+        name: str | None = None,
+        city: str | None = None,
+        folder_city: bool = True,
+        prune: bool = False,
+        rebuild: bool = False,
+    ) -> "IngestReport":
+        """Index the pictures of a folder or manifest, as `topicidx ingest` does with the options of the same names.
 
-        wanted = tuple(dict.fromkeys(map(city_key, cities)))
-        for city in wanted:
-            if not self.store.count(PointFilter((city,))):
-                known = list(self.store.facet("city"))
-                near = [name for name, _, _ in process.extract(city, known, limit=SUGGESTIONS, score_cutoff=CLOSE)]
-                hint = f" (did you mean {' or '.join(near)}?)" if near else "; `topicidx info` lists its cities"
-                raise UnknownCityError(f"no picture in the store is of the city {city!r}{hint}")
-        return wanted
+        What has not changed since the last time is not read again. Raises SettingsError for an index that was not made by
+        `Index.open`, SourceError, StoreError; what was indexed before an error is kept, and the same call goes on from
+        there.
+        """
+        from topicidx.indexer.ingest_run import run_ingest
+        from topicidx.indexer.sources import open_source
 
-    def _nearest(self, form: str) -> tuple[str, ...]:
-        from rapidfuzz import process
+        if self._place is None:
+            raise SettingsError("an index of a store that is open already cannot ingest; make it with Index.open()")
+        address, settings = self._place
+        self.close()
+        run = run_ingest(
+            open_source(Path(source), city=city, folder_city=folder_city),
+            self.space, address, settings, name=name, prune=prune, rebuild=rebuild,
+        )  # fmt: skip
+        self.sources = SourceRegistry(address.folder)
+        return run.report
 
-        # Several forms may share a stem: the vocabulary's own word is shown once.
-        found = process.extract(form, self._forms.keys(), limit=4 * SUGGESTIONS, score_cutoff=CLOSE)
-        return tuple(dict.fromkeys(self._forms[match] for match, _, _ in found))[:SUGGESTIONS]
+    def warm_up(self) -> None:
+        """Open and read now what searches need, so that the first is as fast as the next, and threads find all of it there."""
+        self._compiler.warm_up()
+        self.exact  # noqa: B018 kept when it is asked for
+
+    def close(self) -> None:
+        """Release the store; one that `open` knows is opened again when it is needed."""
+        if self._store is not None:
+            self._store.close()
+        if self._place is not None:
+            self._store = None
+        for name in ("exact", "_compiler"):
+            self.__dict__.pop(name, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @cached_property
-    def _forms(self) -> dict[str, str]:
-        return {form: word.form for word in self.space.words.vocabulary.words for form, _ in word.forms}
+    def _compiler(self) -> QueryCompiler:
+        return QueryCompiler(self.space, self.store, AskedPictures(self.space, self.store, self.sources, self.files))
 
-    def _hits(self, ranked: Sequence[ScoredPoint], payloads: Mapping[UUID, Payload]) -> tuple[Hit, ...]:
-        return tuple(
-            self._hit(rank, point, payloads[point.id])
-            for rank, point in enumerate((point for point in ranked if point.id in payloads), start=1)
-        )
+    def _condition(self, where: Condition | str | None) -> Condition | None:
+        if not isinstance(where, str):
+            return where
+        from topicidx.indexer.where_language import parse_where
+
+        return parse_where(where, self.store.info().fields)
+
+    def _rank(self, compiled: CompiledQuery, limit: int, among: PointFilter | None) -> list[ScoredPoint]:
+        return rank(self.store, compiled.scoring, limit, among, exact=self.exact)
+
+    def _ranked(
+        self, compiled: CompiledQuery, wanted: int, min_score: float | None, unique: bool
+    ) -> tuple[list[ScoredPoint], Mapping[UUID, Payload]]:
+        """The first `wanted` that count, and payloads of theirs where they were needed to tell."""
+        depth = wanted
+        while True:
+            ranked = self._rank(compiled, depth, compiled.among)
+            chosen = [point for point in ranked if min_score is None or point.score >= min_score]
+            if not unique:
+                return chosen, {}
+            payloads = self._payloads(chosen)
+            first = _first_of_each(chosen, payloads)
+            if len(first) >= wanted or len(ranked) < depth or len(chosen) < len(ranked):
+                return first[:wanted], payloads
+            depth *= 2
+
+    def _diverse(self, ranked: Sequence[ScoredPoint]) -> list[ScoredPoint]:
+        found: list[ScoredPoint] = []
+        for begin in range(0, len(ranked), BLOCK):
+            block = ranked[begin : begin + BLOCK]
+            vectors = self.store.vectors([point.id for point in block])
+            order = maximal_marginal_relevance(vectors, np.array([point.score for point in block]))
+            found += [block[place] for place in order.tolist()]
+        return found
+
+    def _payloads(self, ranked: Sequence[ScoredPoint]) -> dict[UUID, Payload]:
+        return {record.id: record.payload for record in self.store.retrieve([point.id for point in ranked])}
+
+    def _hits(self, ranked: Sequence[ScoredPoint], payloads: Mapping[UUID, Payload], first: int) -> tuple[Hit, ...]:
+        known = {**self._payloads([point for point in ranked if point.id not in payloads]), **payloads}
+        there = (point for point in ranked if point.id in known)
+        return tuple(self._hit(rank, point, known[point.id]) for rank, point in enumerate(there, start=first))
 
     def _hit(self, rank: int, point: ScoredPoint, payload: Payload) -> Hit:
         image, city, captions = str(payload.get("image")), payload.get("city_label"), payload.get("captions")
@@ -236,6 +338,27 @@ class Index:
             path=self.sources.file_of(image) if self.sources else None,
             payload=payload,
         )
+
+
+def _fitting(space: TopicSpace, store: VectorStore) -> VectorStore:
+    info = store.info()
+    if info.vector_space != space.vector_space or info.dimensions != space.dimensions:
+        raise SpaceMismatchError(
+            f"the store {info.location} was filled with another topic space ({info.vector_space[:12]}) than "
+            f"{space.folder} ({space.vector_space[:12]}); ingest the pictures again, or name the right space with --space"
+        )
+    return store
+
+
+def _text(query: str | Query) -> str:
+    return query if isinstance(query, str) else query.text or str(query)
+
+
+def _check_page(limit: int, offset: int) -> None:
+    if limit < 1:
+        raise SettingsError(f"limit {limit}: at least 1 picture must be asked for")
+    if offset < 0:
+        raise SettingsError(f"offset {offset}: no fewer than 0 pictures can be left out")
 
 
 def _first_of_each(ranked: Sequence[ScoredPoint], payloads: Mapping[UUID, Payload]) -> list[ScoredPoint]:

@@ -1,5 +1,6 @@
 """What each topic is about, in the words of the captions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,3 +44,16 @@ def describe_topics(space: TopicSpace, *, words: int) -> list[Topic]:
         )
         for topic in order
     ]
+
+
+def leading_words(space: TopicSpace, topics: Sequence[int], words: int) -> dict[int, tuple[str, ...]]:
+    """The `words` most probable words of each of these topics; nothing for a text encoder without topics made of words."""
+    encoder = space.text_encoder
+    if not isinstance(encoder, LdaTextEncoder):
+        return {}
+    vocabulary = encoder.vocabulary.words
+    found = {}
+    for topic in topics:
+        leading = np.argsort(-encoder.topic_words[topic], kind="stable")[:words]
+        found[topic] = tuple(vocabulary[word].form for word in leading.tolist())
+    return found

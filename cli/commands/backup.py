@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topicidx.cli.console import progress_bar, status
-from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_address_of
+from topicidx.cli.options import Collection, Home, Json, Space, Store
 from topicidx.errors import SpaceError, WorkspaceNotFoundError
+from topicidx.indexer.locations import space_folder, store_address_of
 from topicidx.settings import Settings
 
 if TYPE_CHECKING:

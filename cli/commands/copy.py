@@ -8,7 +8,8 @@ import typer
 
 from topicidx.cli.commands.backup import space_at_hand
 from topicidx.cli.console import progress_bar, status
-from topicidx.cli.options import Collection, Home, Json, Space, address_of, store_address_of
+from topicidx.cli.options import Collection, Home, Json, Space
+from topicidx.indexer.locations import address_of, store_address_of
 from topicidx.settings import Settings
 
 

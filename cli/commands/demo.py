@@ -45,11 +45,11 @@ def demo(
         )
     for answer in report.answers:
         print(
-            f"\n{answer.result.query}: {answer.hits} of the first {len(answer.result.hits)} hold every word "
+            f"\n{answer.result.query}: {answer.hits} of the first {len(answer.result)} hold every word "
             f"(at random: {answer.by_chance:.1f})"
         )
         table = Table(box=None, pad_edge=False, show_header=False)
-        for hit in answer.result.hits:
+        for hit in answer.result:
             mark = "yes" if hit.image in answer.right else "no"
             table.add_row(str(hit.rank), f"{hit.score:.2f}", printable(hit.image), mark)
         results().print(table)

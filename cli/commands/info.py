@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_address_of
+from topicidx.cli.options import Collection, Home, Json, Space, Store
 from topicidx.errors import SpaceError, StoreError
+from topicidx.indexer.locations import space_folder, store_address_of
 from topicidx.indexer.overview import describe_space, describe_store
 from topicidx.settings import Settings
 from topicidx.workspace import Workspace

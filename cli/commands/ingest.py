@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topicidx.cli.console import Show, printable, progress_bar, status
-from topicidx.cli.options import Collection, Home, Json, Space, Store, space_folder, store_address_of
+from topicidx.cli.options import Collection, Home, Json, Space, Store
+from topicidx.indexer.locations import space_folder, store_address_of
 from topicidx.settings import Settings
 
 if TYPE_CHECKING:
-    from topicidx.embedders.topic_space import TopicSpace
     from topicidx.indexer.ingest import IngestReport
-    from topicidx.indexer.sources import Source
-    from topicidx.indexer.stores import StoreAddress
 
 #: Skipped pictures that are listed on the screen; the file has them all.
 _LISTED = 20
@@ -63,11 +61,9 @@ def ingest(
 ) -> None:
     """Index pictures, so that `topicidx query` finds them. What has not changed since the last time is not read again."""
     from topicidx.embedders.topic_space import TopicSpace
-    from topicidx.errors import SourceError
-    from topicidx.indexer.ingest import ingest as ingest_source
+    from topicidx.indexer.ingest_run import run_ingest
     from topicidx.indexer.payload import parse_index_fields
-    from topicidx.indexer.sources import SourceRegistry, open_source
-    from topicidx.indexer.stores import SKIPPED, open_writer
+    from topicidx.indexer.sources import open_source
 
     fields = parse_index_fields(index_field or [])
     settings = Settings.load(
@@ -76,104 +72,42 @@ def ingest(
     opened = open_source(source, city=city, folder_city=folder_city)
     topic_space = TopicSpace.load(space_folder(settings))
     address = store_address_of(settings)
-    skipped_file = address.folder / settings.collection / SKIPPED
-    registry = SourceRegistry(address.folder)
-    # Others may have put pictures on a server; a folder's sources are all in its own table.
-    asks_who_is_there = address.url is not None and name is None
-    in_store = _sources_in(address, settings) if rebuild or asks_who_is_there else {}
-    taken = tuple(in_store) if asks_who_is_there else ()
-    known_as = registry.resolve(opened, name, taken=taken)
-    lost = {source: count for source, count in in_store.items() if source != known_as.name} if rebuild else {}
-    if dry_run:
+    try:
         with progress_bar() as show:
-            report = _plan(known_as, topic_space, address, settings, skipped_file, prune, rebuild, _counting(show))
-        if lost:
-            status(f"the new index would be of this source alone: {_listed(lost)} would not be in it")
-        _tell(report, skipped_file, as_json)
-        return
-    with (
-        progress_bar() as show,
-        open_writer(
-            address,
-            settings.collection,
-            topic_space.vector_space,
-            topic_space.dimensions,
-            rebuild=rebuild,
-            words_of=topic_space,
-            server=settings.server,
-            approximate_from=settings.ingest.approximate_from,
-            on_progress=lambda stage, done, total: show(done, total, stage),
-        ) as writer,
-    ):
-        if writer.resumes:
-            status("going on from an ingest that was stopped; what it had indexed is published with this one")
-        before = set(registry.roots)
-        named = registry.register(opened, name, taken=taken)
-        if named.root != opened.root:
-            status(f"{opened.folder} is a part of the source {named.name!r} ({named.root})")
-        try:
-            report = ingest_source(
-                named, topic_space, writer, settings.ingest, skipped_file=skipped_file, prune=prune,
+            run = run_ingest(
+                opened,
+                topic_space,
+                address,
+                settings,
+                name=name,
+                prune=prune,
+                rebuild=rebuild,
+                dry_run=dry_run,
                 on_picture=_counting(show),
-            )  # fmt: skip
-        except KeyboardInterrupt:
+                on_progress=lambda stage, done, total: show(done, total, stage),
+                on_status=status,
+            )
+    except KeyboardInterrupt:
+        if not dry_run:
             status("stopped; run the same command again to go on from here")
-            raise
-        except SourceError:
-            if named.name not in before:
-                registry.remove(named.name)
-            raise
-        if not report.of_source and named.name not in before:
-            registry.remove(named.name)  # all its pictures are those of sources below it
-        replaced = writer.replaces_space
-    if replaced and report.indexed:
+        raise
+    if dry_run and run.lost:
+        status(f"the new index would be of this source alone: {_listed(run.lost)} would not be in it")
+    elif run.lost:
+        status(
+            f"the new index is of this source alone: {_listed(run.lost)} are not in it any more; ingest those sources again, or "
+            "`topicidx rollback` brings the old index back"
+        )
+    if run.replaced_space and run.report.indexed:
         status(
             "the store was filled with another topic space before: it now holds this source alone; ingest your other "
             "sources again too (`topicidx rollback` brings the old index back)"
         )
-    if lost:
-        status(
-            f"the new index is of this source alone: {_listed(lost)} are not in it any more; ingest those sources again, or "
-            "`topicidx rollback` brings the old index back"
-        )
-    _tell(report, skipped_file, as_json)
-
-
-def _sources_in(address: "StoreAddress", settings: Settings) -> dict[str, int]:
-    """How many pictures of each source the store has; none where there is no store, or one too damaged to tell."""
-    from topicidx.errors import StoreDamagedError, StoreNotFoundError
-    from topicidx.indexer.stores import open_store
-
-    try:
-        with open_store(address, settings.collection, settings.server) as store:
-            return store.facet("source")
-    except (StoreNotFoundError, StoreDamagedError):
-        return {}
+    _tell(run.report, run.skipped_file, as_json)
 
 
 def _listed(sources: dict[str, int]) -> str:
     return ", ".join(f"{count} pictures of {printable(source)!r}" for source, count in sources.items())
-
-
-def _plan(
-    source: "Source", space: "TopicSpace", address: "StoreAddress", settings: Settings, skipped_file: Path, prune: bool,
-    rebuild: bool, on_picture: "Callable[[IngestReport], None]",
-) -> "IngestReport":  # fmt: skip
-    from topicidx.errors import StoreNotFoundError
-    from topicidx.indexer.ingest import KNOWN_FIELDS, plan_ingest
-    from topicidx.indexer.stores import open_store
-
-    try:
-        with open_store(address, settings.collection, settings.server) as store:
-            info = store.info()
-            same = info.vector_space == space.vector_space and not rebuild
-            known = list(store.scroll(KNOWN_FIELDS)) if same else []
-            fields = info.fields
-    except StoreNotFoundError:
-        known, fields = [], {}
-    return plan_ingest(
-        source, space, known, fields, settings.ingest, skipped_file=skipped_file, prune=prune, on_picture=on_picture
-    )
 
 
 def _counting(show: Show) -> "Callable[[IngestReport], None]":

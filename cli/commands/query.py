@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,47 +11,57 @@ import typer
 from rich.table import Table
 
 from topicidx.cli.console import printable, results, status
-from topicidx.cli.options import Collection, Home, Space, Store, space_folder, store_address_of
-from topicidx.embedders.topic_space import TopicSpace
+from topicidx.cli.options import Cities, Collection, DidYouMean, Home, MatchOption, Offset, Space, Store, Where
 from topicidx.errors import QueryError, SettingsError
 from topicidx.indexer.conditions import Condition, Missing, Not, fields_of
-from topicidx.indexer.index import Index, SearchResult
-from topicidx.indexer.sources import SourceRegistry
-from topicidx.indexer.store import PointFilter, VectorStore
-from topicidx.indexer.stores import open_store
-from topicidx.settings import Match, Settings
+from topicidx.indexer.index import Index
+from topicidx.indexer.query_language import Like, Query, parse_query
+from topicidx.indexer.results import GroupedResult, Hit, SearchResult, Unknown
+from topicidx.indexer.store import PointFilter
+from topicidx.settings import Settings
 
 Format = Literal["table", "json", "paths"]
+#: Answers a query.
+Find = Callable[[str | Query], SearchResult | GroupedResult]
 
 
 def query(
     text: Annotated[
         list[str] | None,
-        typer.Argument(help="Words: dog beach; -word to push down; word^2 to weigh more.", show_default=False),
+        typer.Argument(
+            help='Words: dog beach; "golden gate" (in the quotes of the shell) as one term; -word to push down; word^2 to weigh '
+            "more; city:london, before:2024, after:2023-05; like:FILE, a picture's id or an URL.",
+            show_default=False,
+        ),
+    ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A picture to find others like it; goes with words too; may be repeated.", show_default=False
+        ),
     ] = None,
     home: Home = None,
     space: Space = None,
     store: Store = None,
     collection: Collection = None,
-    match: Annotated[
-        Match | None,
-        typer.Option(help="all: every word counts; mean: the published method. Default: all.", show_default=False),
-    ] = None,
-    city: Annotated[
-        list[str] | None, typer.Option(help="Only pictures of this city; may be repeated.", show_default=False)
-    ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option(
-            help="Only pictures whose payload fits, such as 'taken_at>=2024-01-01 and city in (london, paris)'.",
-            show_default=False,
-        ),
-    ] = None,
+    match: MatchOption = None,
+    city: Cities = None,
+    where: Where = None,
     unique: Annotated[bool, typer.Option("--unique", help="Of pictures with the same bytes show one.")] = False,
-    limit: Annotated[int | None, typer.Option(help="How many pictures. Default: 10.", show_default=False)] = None,
+    diverse: Annotated[bool, typer.Option("--diverse", help="Show pictures unlike those before them earlier.")] = False,
+    group_by: Annotated[
+        str | None,
+        typer.Option(help="Show the best pictures for each value of a column, such as city.", show_default=False),
+    ] = None,
+    group_size: Annotated[int, typer.Option(help="How many pictures of each group.", min=1)] = 3,
+    limit: Annotated[
+        int | None, typer.Option(help="How many pictures, or groups. Default: 10.", show_default=False)
+    ] = None,
+    offset: Offset = 0,
     min_score: Annotated[
         float | None, typer.Option(help="Only pictures that score at least this; 1 is average.", show_default=False)
     ] = None,
+    did_you_mean: DidYouMean = False,
     output: Annotated[Format, typer.Option("--format", help="How to print the result.")] = "table",
     batch: Annotated[
         Path | None,
@@ -62,51 +74,76 @@ def query(
     learned from, a caption of the picture would hold the words.
     """
     words = text or []
-    wrong = next((word for word in words if word.startswith("--")), None)
-    if wrong is not None:
-        raise SettingsError(f"there is no option {wrong}; `topicidx query --help` lists them")
-    if batch is not None and (words or output != "table"):
-        raise SettingsError("--batch FILE goes without words, and without --format: it prints JSON lines")
+    refuse_options(words, "query")
+    if batch is not None and (words or image or output != "table"):
+        raise SettingsError("--batch FILE goes without words and pictures, and without --format: it prints JSON lines")
+    if group_by is not None and (unique or diverse or offset):
+        raise SettingsError("--group-by goes without --unique, --diverse and --offset")
     settings = Settings.load(home=home, space=space, store=store, collection=collection, match=match, limit=limit)
-    topic_space = TopicSpace.load(space_folder(settings))
-    address = store_address_of(settings)
-    with open_store(address, settings.collection, settings.server) as opened:
-        index = Index(topic_space, opened, SourceRegistry(address.folder), settings.search)
-        options: dict[str, Any] = {
-            "match": settings.match,
-            "limit": settings.limit,
-            "cities": city or (),
-            "min_score": min_score,
-            "where": _condition(where, opened),
-            "unique": unique,
-        }
+    options: dict[str, Any] = {
+        "match": settings.match,
+        "limit": settings.limit,
+        "city": city or (),
+        "min_score": min_score,
+        "did_you_mean": did_you_mean,
+    }
+    with Index.open(settings=settings) as index:
+        options["where"] = condition_of(where, index)
+        if group_by is not None:
+            find: Find = partial(index.search_groups, by=group_by, size=group_size, **options)
+        else:
+            find = partial(index.search, offset=offset, unique=unique, diverse=diverse, **options)
         if batch is not None:
-            _answer_batch(index, batch, options)
+            _answer_batch(find, batch)
             return
-        result = index.search(" ".join(words), **options)
-    for unknown in result.unknown:
-        status(f"{unknown}; searching for the other words")
-    _print(result, output)
+        result = find(asked_for(words, image or []))
+    tell_unknown(result.unknown)
+    _print(result, output, offset)
 
 
-def _condition(where: str | None, store: VectorStore) -> Condition | None:
+def asked_for(words: list[str], images: list[Path]) -> Query:
+    """The query that words and --image ask together."""
+    text = " ".join(words)
+    if not images:
+        return parse_query(text)
+    likes = [Like(str(image.expanduser().absolute())) for image in images]
+    parts = parse_query(text).parts if text.strip() else ()
+    shown = " ".join(filter(None, (text, *(str(Like(str(image))) for image in images))))
+    return Query((*parts, *likes), shown)
+
+
+def condition_of(where: str | None, index: Index) -> Condition | None:
+    """The condition of --where. Says on stderr which of its columns no picture has."""
     if where is None:
         return None
     from topicidx.indexer.where_language import parse_where
 
-    indexed = store.info().fields
+    indexed = index.store.info().fields
     condition = parse_where(where, indexed)
     for field in sorted(fields_of(condition) - indexed.keys()):
-        if not store.count(PointFilter(where=Not(Missing(field)))):
+        if not index.store.count(PointFilter(where=Not(Missing(field)))):
             status(f"no picture has a field {field!r}: is the name right?")
     return condition
 
 
-def _answer_batch(index: Index, batch: Path, options: dict[str, Any]) -> None:
+def refuse_options(words: list[str], command: str) -> None:
+    """What looks like an option but is none would be searched for otherwise."""
+    wrong = next((word for word in words if word.startswith("--")), None)
+    if wrong is not None:
+        raise SettingsError(f"there is no option {wrong}; `topicidx {command} --help` lists them")
+
+
+def tell_unknown(unknown: tuple[Unknown, ...]) -> None:
+    """Say on stderr which words the captions never used, and what was done about them."""
+    for word in unknown:
+        status(f"{word}; searching for {word.used!r}" if word.used else f"{word}; searching for the other words")
+
+
+def _answer_batch(find: Find, batch: Path) -> None:
     failed = False
     for line in _lines(batch):
         try:
-            print(json.dumps(index.search(line, **options).to_json(), ensure_ascii=False), flush=True)
+            print(json.dumps(find(line).to_json(), ensure_ascii=False), flush=True)
         except QueryError as error:
             failed = True
             print(json.dumps({"query": line, "error": str(error)}, ensure_ascii=False), flush=True)
@@ -124,22 +161,38 @@ def _lines(batch: Path) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _print(result: SearchResult, output: Format) -> None:
+def _print(result: SearchResult | GroupedResult, output: Format, offset: int) -> None:
     if output == "json":
         print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
-    elif output == "paths":
-        for hit in result.hits:
-            sys.stdout.buffer.write(str(hit.path or hit.image).encode("utf-8", "surrogateescape") + b"\n")
-    elif result.hits:
-        table = Table(box=None, pad_edge=False)
-        table.add_column("", justify="right")
-        table.add_column("score", justify="right")
-        table.add_column("picture", overflow="fold")
-        table.add_column("city")
-        table.add_column("caption", overflow="ellipsis", no_wrap=True)
-        for hit in result.hits:
-            cells = (hit.image, hit.city or "", hit.captions[0] if hit.captions else "")
-            table.add_row(str(hit.rank), f"{hit.score:.3g}", *map(printable, cells))
-        results().print(table)
+        return
+    groups: list[tuple[str, Sequence[Hit]]] = (
+        [(group.value, group.hits) for group in result] if isinstance(result, GroupedResult) else [("", result)]
+    )
+    if output == "paths":
+        for _, hits in groups:
+            for hit in hits:
+                sys.stdout.buffer.write(str(hit.path or hit.image).encode("utf-8", "surrogateescape") + b"\n")
+    elif result:
+        results().print(_table(groups, result.by if isinstance(result, GroupedResult) else None))
+    elif offset:
+        status(f"no more than {offset} pictures fit; give a smaller --offset")
     else:
         status("no picture fits; try other words, or without --where or --min-score")
+
+
+def _table(groups: list[tuple[str, Sequence[Hit]]], by: str | None) -> Table:
+    table = Table(box=None, pad_edge=False)
+    if by is not None:
+        table.add_column(printable(by))
+    table.add_column("", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("picture", overflow="fold")
+    if by != "city":
+        table.add_column("city")
+    table.add_column("caption", overflow="ellipsis", no_wrap=True)
+    for value, hits in groups:
+        for place, hit in enumerate(hits):
+            cells = [hit.image, *([hit.city or ""] if by != "city" else []), hit.captions[0] if hit.captions else ""]
+            leading = [printable(value) if place == 0 else ""] if by is not None else []
+            table.add_row(*leading, str(hit.rank), f"{hit.score:.3g}", *map(printable, cells))
+    return table

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from topicidx.cli.console import progress_bar, status
-from topicidx.cli.options import Home, Json, Space, Store, store_address_of
+from topicidx.cli.options import Home, Json, Space, Store
+from topicidx.indexer.locations import store_address_of
 from topicidx.settings import Settings
 from topicidx.workspace import Workspace
 

@@ -10,8 +10,9 @@ import typer
 from rich.table import Table
 
 from topicidx.cli.console import printable, results, status
-from topicidx.cli.options import Collection, Home, Json, Store, store_address_of
+from topicidx.cli.options import Collection, Home, Json, Store
 from topicidx.errors import SourceError, StoreNotFoundError
+from topicidx.indexer.locations import store_address_of
 from topicidx.settings import Settings
 
 #: Pictures that are looked for below a source's new root.

@@ -7,8 +7,9 @@ import typer
 from rich.table import Table
 
 from topicidx.cli.console import printable, results
-from topicidx.cli.options import Home, Json, Space, space_folder
+from topicidx.cli.options import Home, Json, Space
 from topicidx.embedders.topic_space import TopicSpace
+from topicidx.indexer.locations import space_folder
 from topicidx.settings import Settings
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from topicidx.cli.console import printable, status
-from topicidx.cli.options import Collection, Home, Json, Store, store_address_of
+from topicidx.cli.options import Collection, Home, Json, Store
+from topicidx.indexer.locations import store_address_of
 from topicidx.settings import Settings
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -10,6 +11,7 @@ from concurrent.futures import TimeoutError as Waiting
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
@@ -255,7 +257,10 @@ class EmbeddedWriter:
             initargs=(self._stage,),
         )
         try:
-            with _uninterrupted():  # the child is born in here, and must not be hit by Ctrl-C before it has put it off
+            with (
+                _uninterrupted(),
+                _without_main(),
+            ):  # the child is born in here, and must not be hit by Ctrl-C before it has put it off
                 self._pool.submit(writer_process.is_born)
             self._call(writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions)
         except StoreBusyError:
@@ -340,6 +345,17 @@ class EmbeddedWriter:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Children born in here do not run the program's main module, which may be a script without a guard, or no file at all."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

@@ -2,26 +2,35 @@
 
 import csv
 import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from topicidx.indexer.rendered.captions import caption_scene
 from topicidx.indexer.rendered.drawing import SMALLEST_SIZE, draw_scene
-from topicidx.indexer.rendered.scenes import Scene, sample_scenes
+from topicidx.indexer.rendered.scenes import Scene, sample_city_scenes, sample_scenes
 
 JPEG_QUALITY = 88
+CITY_SHOWN_SHARE = 0.3
 
 
 @dataclass(frozen=True)
 class RenderedPicture:
-    """One written picture: its path relative to the collection's folder, what it shows and its captions as written."""
+    """One written picture: its path relative to the collection's folder, what it shows and its captions as written.
+
+    `cues` are the hints at the city that it shows; a picture without any may as well be of another city.
+    """
 
     path: PurePosixPath
     city: str
     concepts: frozenset[str]
     captions: tuple[str, ...]
+    cues: frozenset[str]
 
 
 def render_collection(
@@ -35,24 +44,40 @@ def render_collection(
     files of an earlier, larger collection are left alone. Raises ValueError for a negative count or seed or a size
     below 32, and OSError when the folder cannot be written.
     """
-    if size < SMALLEST_SIZE:
-        raise ValueError(f"a picture must be at least {SMALLEST_SIZE} pixels wide, got {size}")
     scenes = sample_scenes(count, seed)
-    captions = [tuple(caption_scene(scene, np.random.default_rng([scene.seed, 1]))) for scene in scenes]
-    if shuffle_captions:
-        captions = _exchanged(captions, seed)
-    pictures = [
-        RenderedPicture(_path(scene, index), scene.city, scene.concepts, captions[index])
-        for index, scene in enumerate(scenes)
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    for scene, picture in zip(scenes, pictures, strict=True):
-        target = folder / picture.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draw_scene(scene, size).save(target, format="JPEG", quality=JPEG_QUALITY)
-    _write_captions(folder / "captions.csv", pictures)
-    _write_truth(folder / "truth.jsonl", pictures)
-    return pictures
+    captions = _captions(scenes)
+    return _write(folder, scenes, _exchanged(captions, seed) if shuffle_captions else captions, size)
+
+
+def render_cities(
+    folder: Path, count: int, size: int, seed: int, *, shown: float = CITY_SHOWN_SHARE, processes: int = 1
+) -> list[RenderedPicture]:
+    """Write a collection like InstaCities1M, to evaluate queries by the names of its ten cities.
+
+    A share of `shown` of the pictures show their city's landmark and its kind of lamp post; all others show what they would
+    show anywhere. Captions tag the city by one of its names or not at all, whatever the picture shows. So the first pictures
+    found can nearly all be right while most of a city's pictures cannot be told from those of others: the published shape, a
+    high precision of the first hundred (TOP100) and an average precision (AP) little above `shown`. TOP100 can be high only
+    where `count * shown / 10` is about a hundred.
+
+    Every city has the same number of pictures, give or take one. Files are as `render_collection` writes them, and the same
+    in whatever number of `processes`. To look at the numbers:
+
+        render_cities(Path("learn"), 4_000, 128, seed=1)
+        render_cities(Path("found"), 4_000, 128, seed=2)
+
+        topicidx train learn/captions.csv --init random
+        topicidx ingest found/photos
+        topicidx evaluate found/photos --by city
+
+    Raises as `render_collection` does, and ValueError where `shown` is no share.
+    """
+    scenes = sample_city_scenes(count, seed, shown)
+    return _write(folder, scenes, _captions(scenes), size, processes)
+
+
+def _captions(scenes: Sequence[Scene]) -> list[tuple[str, ...]]:
+    return [tuple(caption_scene(scene, np.random.default_rng([scene.seed, 1]))) for scene in scenes]
 
 
 def _exchanged(captions: list[tuple[str, ...]], seed: int) -> list[tuple[str, ...]]:
@@ -63,6 +88,36 @@ def _exchanged(captions: list[tuple[str, ...]], seed: int) -> list[tuple[str, ..
     for receiver, giver in zip(cycle, np.roll(cycle, 1), strict=True):
         exchanged[int(receiver)] = captions[int(giver)]
     return exchanged
+
+
+def _write(
+    folder: Path, scenes: Sequence[Scene], captions: Sequence[tuple[str, ...]], size: int, processes: int = 1
+) -> list[RenderedPicture]:
+    if size < SMALLEST_SIZE:
+        raise ValueError(f"a picture must be at least {SMALLEST_SIZE} pixels wide, got {size}")
+    pictures = [
+        RenderedPicture(_path(scene, index), scene.city, scene.concepts, captions[index], scene.cues)
+        for index, scene in enumerate(scenes)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    for parent in {folder / picture.path.parent for picture in pictures}:
+        parent.mkdir(parents=True, exist_ok=True)
+    targets = [folder / picture.path for picture in pictures]
+    draw = partial(_draw, size=size)
+    if processes == 1:
+        for scene, target in zip(scenes, targets, strict=True):
+            draw(scene, target)
+    else:
+        # Processes that are forked beside threads can hang.
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            list(pool.map(draw, scenes, targets, chunksize=32))
+    _write_captions(folder / "captions.csv", pictures)
+    _write_truth(folder / "truth.jsonl", pictures)
+    return pictures
+
+
+def _draw(scene: Scene, target: Path, size: int) -> None:
+    draw_scene(scene, size).save(target, format="JPEG", quality=JPEG_QUALITY)
 
 
 def _path(scene: Scene, index: int) -> PurePosixPath:

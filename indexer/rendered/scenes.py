@@ -1,6 +1,6 @@
 """What each rendered picture shows: the concepts, the city and the cues that give the city away."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ COLOURS = {"yellow": 0.52, "red": 0.24, "blue": 0.24}
 CAR_COLOURS = {"yellow": 0.30, "red": 0.35, "blue": 0.35}
 COLOURED_THINGS = frozenset({"car", "umbrella"})
 CUE_SHARES = {"landmark": 0.45, "lamp": 0.35, "tint": 0.50}
+CITY_PICTURE_CUES = frozenset({"landmark", "close", "lamp"})
 
 CONCEPTS: tuple[str, ...] = (
     "sunrise",
@@ -46,7 +47,8 @@ class Scene:
 
     `concepts` holds words of `CONCEPTS`; `colour` is the one colour of the car and of the umbrella, or None without
     either, so "yellow" and "car" both hold exactly when the car is yellow. `cues` names the hints at the city that the
-    picture shows ("landmark", "lamp", "tint"), possibly none. `seed` decides position, scale, shades and grain.
+    picture shows ("landmark", "lamp", "tint"), possibly none, and whether the landmark is "close". `seed` decides
+    position, scale, shades and grain.
     """
 
     city: str
@@ -68,6 +70,21 @@ def sample_scenes(count: int, seed: int) -> list[Scene]:
     if count < 0 or seed < 0:
         raise ValueError(f"count and seed must not be negative, got count {count} and seed {seed}")
     return [_sample_scene(np.random.default_rng([seed, index])) for index in range(count)]
+
+
+def sample_city_scenes(count: int, seed: int, shown: float) -> list[Scene]:
+    """Draw `count` scenes, of the cities in turn, of which a share of `shown` has its city's lamp and, close, its landmark.
+
+    All others have no hint at their city. A scene depends on `seed`, `shown` and its index. Raises ValueError for a negative
+    count or seed, or a share that is none.
+    """
+    if not 0 <= shown <= 1:
+        raise ValueError(f"the share of pictures that show their city must be between 0 and 1, got {shown}")
+    scenes = []
+    for index, scene in enumerate(sample_scenes(count, seed)):
+        cues = CITY_PICTURE_CUES if np.random.default_rng([seed, index, 1]).random() < shown else frozenset()
+        scenes.append(replace(scene, city=CITIES[index % len(CITIES)], cues=cues))
+    return scenes
 
 
 def _sample_scene(rng: np.random.Generator) -> Scene:

@@ -111,14 +111,14 @@ def test_rescoring_in_the_app_finds_what_queries_find_once_the_lists_hold_all(
     ids = names["find_words"](" ".join(terms))
     query = " ".join(f"{'-' * (weight < 0)}{word}^{abs(weight)}" for word, weight in terms.items())
     found = names["rescore"]({ids[word]: weight for word, weight in terms.items()}, depth=index.store.count())
-    hits = index.search(query).hits
+    hits = index.search(query)
     assert [picture.id for _, picture in found] == [hit.id for hit in hits]
     assert [score for score, _ in found] == pytest.approx([hit.score for hit in hits], rel=1e-4)
     assert found[0][1].payload["image"] == hits[0].image
 
 
 def test_the_example_of_rescoring_finds_what_a_query_finds(names: Names, index: Index) -> None:
-    hits = index.search("sunrise beach").hits
+    hits = index.search("sunrise beach")
     assert [(picture.id, score) for score, picture in names["rescored"]] == [
         (hit.id, pytest.approx(hit.score, rel=1e-4)) for hit in hits
     ]
@@ -127,9 +127,9 @@ def test_the_example_of_rescoring_finds_what_a_query_finds(names: Names, index: 
 def test_too_shallow_a_search_misses_pictures_but_never_misjudges_one(names: Names, index: Index) -> None:
     words = names["find_words"]("sunrise tower")
     shallow = names["search"](names["all_of"](dict.fromkeys(words.values(), 1), depth=10))
-    scores = {hit.id: hit.score for hit in index.search("sunrise tower", limit=400).hits}
+    scores = {hit.id: hit.score for hit in index.search("sunrise tower", limit=400)}
     assert [point.score for point in shallow] == pytest.approx([scores[point.id] for point in shallow], rel=1e-5)
-    assert {point.id for point in shallow} != {hit.id for hit in index.search("sunrise tower").hits}
+    assert {point.id for point in shallow} != {hit.id for hit in index.search("sunrise tower")}
 
 
 def test_filters_hold_for_the_candidates_too(names: Names, index: Index) -> None:
@@ -139,7 +139,7 @@ def test_filters_hold_for_the_candidates_too(names: Names, index: Index) -> None
         if record.payload["city"] in ("miami", "são paulo")
         and "2024-06-01" <= (record.payload["taken_at"] or "") < "2024-09-01"
     }
-    ranked = [hit.id for hit in index.search("sunrise beach", limit=400).hits if hit.id in chosen]
+    ranked = [hit.id for hit in index.search("sunrise beach", limit=400) if hit.id in chosen]
     assert [point.id for point in names["filtered"]] == ranked[:10]
     shallow = names["all_of"]({names["sunrise"]: 1}, depth=10, where=names["summer"])
     assert len(names["search"](shallow)) == 10
@@ -148,7 +148,7 @@ def test_filters_hold_for_the_candidates_too(names: Names, index: Index) -> None
 def test_a_sure_search_of_some_cities_finds_what_the_query_finds(names: Names, index: Index) -> None:
     where = {"must": [{"key": "city", "match": {"value": "london"}}]}
     found = names["search_surely"](dict.fromkeys(names["words"].values(), 1), where=where)
-    assert_found(found, index, "sunrise beach dogs", cities=["London"])
+    assert_found(found, index, "sunrise beach dogs", city=["London"])
 
 
 def test_cities_are_those_of_the_store(names: Names, index: Index) -> None:
@@ -159,11 +159,11 @@ def test_groups_are_the_best_of_each_city(names: Names, index: Index) -> None:
     groups = {group.id: group.hits for group in names["by_city"].groups}
     assert set(groups) == set(index.store.facet("city"))
     for city, found in groups.items():
-        assert_found(found, index, "sunrise beach", cities=[city], limit=3)
+        assert_found(found, index, "sunrise beach", city=[city], limit=3)
 
 
 def test_more_like_a_picture_is_by_dot_product_and_without_itself(names: Names, index: Index) -> None:
-    first = index.search("sunrise beach").hits[0]
+    first = index.search("sunrise beach")[0]
     (vector,) = index.store.vectors([UUID(first.id)])
     (ranked,) = index.store.search(vector[None], 11, PointFilter())
     expected = [str(point) for point in ranked.ids if str(point) != first.id]
@@ -177,7 +177,7 @@ def test_metadata_name_the_space(names: Names, index: Index) -> None:
 
 def assert_found(points: Sequence[models.ScoredPoint], index: Index, query: str, **options: Any) -> None:
     """The points are those of `topicidx query`, in its order, with its scores."""
-    hits = index.search(query, **options).hits
+    hits = index.search(query, **options)
     assert [point.id for point in points] == [hit.id for hit in hits]
     np.testing.assert_allclose([point.score for point in points], [hit.score for hit in hits], rtol=1e-5)
     for point, hit in zip(points, hits, strict=True):

@@ -28,7 +28,7 @@ def test_pairs_of_words_find_pictures_that_hold_both(demo: DemoReport) -> None:
 def test_all_pictures_are_indexed_and_none_by_its_caption(demo: DemoReport) -> None:
     assert demo.ingested.indexed == demo.ingested.points == len(demo.pictures) == 1_000
     assert demo.ingested.skipped == []
-    assert all(hit.captions == () for answer in demo.answers for hit in answer.result.hits)
+    assert all(hit.captions == () for answer in demo.answers for hit in answer.result)
 
 
 def test_some_right_pictures_were_never_trained_on(demo: DemoReport) -> None:
@@ -39,7 +39,7 @@ def test_some_right_pictures_were_never_trained_on(demo: DemoReport) -> None:
 
 def test_the_page_shows_every_picture_found_and_says_that_they_are_rendered(demo: DemoReport) -> None:
     page = demo.sheet.read_text(encoding="utf-8")
-    assert page.count("data:image/jpeg;base64,") == sum(len(answer.result.hits) for answer in demo.answers)
+    assert page.count("data:image/jpeg;base64,") == sum(len(answer.result) for answer in demo.answers)
     assert "rendered, not photographed" in page
     assert all(query in page for query in QUERIES)
     assert "http://" not in page

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from topicidx.indexer.contact_sheet import THUMBNAIL_SIZE, Sheet, write_contact_sheet
-from topicidx.indexer.index import Hit, SearchResult
+from topicidx.indexer.results import Hit, SearchResult
 
 Paint = Callable[..., Path]
 EVIL = "<script>alert('x')</script>\"'&"

@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from topicidx.indexer.rendered import CITIES, CONCEPTS, RenderedPicture, Scene, draw_scene, render_collection
+from topicidx.indexer.rendered import (
+    CITIES,
+    CONCEPTS,
+    RenderedPicture,
+    Scene,
+    draw_scene,
+    render_cities,
+    render_collection,
+)
 from topicidx.indexer.rendered.captions import caption_scene
-from topicidx.indexer.rendered.scenes import sample_scenes
+from topicidx.indexer.rendered.scenes import sample_city_scenes, sample_scenes
 
 DEMO_PAIRS = (("sunrise", "beach"), ("skyline", "night"), ("yellow", "car"), ("rain", "umbrella"))
 
@@ -217,9 +225,63 @@ def test_every_city_cue_can_be_drawn_at_every_place_and_changes_the_picture(plac
     def drawn(city: str, cues: frozenset[str]) -> bytes:
         return draw_scene(Scene(city, "night", place, "clear", (), None, cues, 4, frozenset({place})), 48).tobytes()
 
-    every_cue = frozenset({"landmark", "lamp", "tint"})
-    assert len({drawn(city, every_cue) for city in CITIES}) == len(CITIES)
+    for cues in ({"landmark", "lamp", "tint"}, {"landmark", "close"}, {"landmark"}):
+        assert len({drawn(city, frozenset(cues)) for city in CITIES}) == len(CITIES)
     assert len({drawn(city, frozenset()) for city in CITIES}) == 1
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_a_close_landmark_covers_more_of_the_picture(city: str) -> None:
+    def drawn(*cues: str) -> np.ndarray:
+        scene = Scene(city, "day", "skyline", "clear", (), None, frozenset(cues), 4, frozenset({"skyline"}))
+        return np.asarray(draw_scene(scene, 96), dtype=int)
+
+    def covered(*cues: str) -> float:
+        return float((np.abs(drawn(*cues) - drawn()).sum(axis=2) > 30).mean())
+
+    assert covered("landmark", "close") > 1.4 * covered("landmark") > 0
+
+
+def test_cities_differ_in_the_stated_share_of_their_pictures_alone() -> None:
+    scenes = sample_city_scenes(3_000, 7, 0.3)
+    for city in CITIES:
+        own = [scene for scene in scenes if scene.city == city]
+        assert len(own) == 300
+        assert 0.2 < sum(bool(scene.cues) for scene in own) / 300 < 0.4
+    assert {scene.cues for scene in scenes} == {frozenset(), frozenset({"landmark", "close", "lamp"})}
+    assert [scene.concepts for scene in scenes] == [scene.concepts for scene in sample_scenes(3_000, 7)]
+
+
+@pytest.mark.parametrize("shown", [0.0, 1.0])
+def test_no_picture_or_every_picture_can_show_its_city(shown: float) -> None:
+    assert {bool(scene.cues) for scene in sample_city_scenes(50, 7, shown)} == {bool(shown)}
+
+
+@pytest.mark.parametrize("shown", [-0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_refused(shown: float, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        render_cities(tmp_path / "none", 10, 32, 7, shown=shown)
+    assert not (tmp_path / "none").exists()
+
+
+def test_captions_tag_the_city_by_several_names_or_not_at_all_whatever_the_picture_shows(tmp_path: Path) -> None:
+    pictures = render_cities(tmp_path, 600, 32, 7, shown=0.5)
+    named = {True: 0, False: 0}
+    for picture in pictures:
+        named[bool(picture.cues)] += any(f"#{picture.city}" in caption.split() for caption in picture.captions)
+        others = [f"#{city}" for city in CITIES if city != picture.city]
+        assert not any(other in caption.split() for caption in picture.captions for other in others)
+    shown = sum(bool(picture.cues) for picture in pictures)
+    assert 0.3 < named[True] / shown < 0.65
+    assert 0.3 < named[False] / (600 - shown) < 0.65
+    text = (tmp_path / "captions.csv").read_text(encoding="utf-8")
+    assert all(name in text for name in ("#nyc", "#socal", "#the6ix", "#sg"))
+
+
+def test_several_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
+    one = render_cities(tmp_path / "one", 70, 32, 7)
+    assert render_cities(tmp_path / "two", 70, 32, 7, processes=2) == one
+    assert files_of(tmp_path / "two") == files_of(tmp_path / "one")
 
 
 @pytest.mark.parametrize("size", [31, 0, -1])

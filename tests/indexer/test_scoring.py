@@ -1,148 +1,14 @@
-"""Ranking by products of lifts: exactly what scoring every point gives, and an algebra of scores."""
-
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from uuid import UUID
+"""The algebra of scores."""
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from topicidx.indexer.embedded import EmbeddedStore
-from topicidx.indexer.scoring import LIFT_FLOOR, ScoredPoint, geometric_mean, rank_by_dot_product, rank_by_product
-from topicidx.indexer.store import PointFilter, VectorStore
+from topicidx.indexer.scoring import LIFT_FLOOR, Scoring, geometric_mean
 
-Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
-TOPICS = 10
-POINTS = 3_000
-CITIES = ("london", "paris", "rome")
-
-
-@dataclass
-class Collection:
-    """3,000 topic distributions: sparse ones, dense ones, one-topic ones and many that are equal."""
-
-    ids: list[UUID] = field(default_factory=list)
-    vectors: Float32 = field(default_factory=lambda: np.empty((0, TOPICS), dtype=np.float32))
-    cities: list[str] = field(default_factory=list)
-
-    def brute_force(
-        self, vectors: Float32, weights: Float64, where: PointFilter | None
-    ) -> tuple[list[UUID], dict[UUID, float]]:
-        rows = [row for row, city in enumerate(self.cities) if where is None or city in where.cities]
-        scores = geometric_mean(self.vectors[rows].astype(np.float64) @ vectors.T.astype(np.float64), weights)
-        by_id = {self.ids[row]: float(score) for row, score in zip(rows, scores, strict=True)}
-        return sorted(by_id, key=lambda point: (-by_id[point], point)), by_id
-
-
-@pytest.fixture(scope="module")
-def collection() -> Collection:
-    chance = np.random.default_rng(8)
-    parts = [
-        chance.dirichlet(np.full(TOPICS, 0.05), 1_200),
-        chance.dirichlet(np.full(TOPICS, 2.0), 1_200),
-        np.eye(TOPICS)[chance.integers(0, TOPICS, 300)],
-        np.repeat(chance.dirichlet(np.full(TOPICS, 0.3), 2), 150, axis=0),
-    ]
-    return Collection(
-        [UUID(int=int(number) + 1) for number in chance.permutation(POINTS)],
-        np.concatenate(parts).astype(np.float32),
-        [CITIES[int(number)] for number in chance.choice(3, POINTS, p=[0.5, 0.45, 0.05])],
-    )
-
-
-@pytest.fixture(scope="module")
-def store(
-    collection: Collection, tmp_path_factory: pytest.TempPathFactory, fill_store: object
-) -> Iterator[VectorStore]:
-    folder = tmp_path_factory.mktemp("scoring") / "store"
-    assert callable(fill_store)
-    fill_store(folder, collection.ids, collection.vectors, [{"city": city} for city in collection.cities])
-    with EmbeddedStore.open(folder) as opened:
-        yield opened
-
-
-def assert_exact(
-    found: list[ScoredPoint], collection: Collection, vectors: Float32, weights: Float64, limit: int, where: PointFilter | None
-) -> None:  # fmt: skip
-    ids, scores = collection.brute_force(vectors, weights, where)
-    assert len(found) == min(limit, len(ids))
-    np.testing.assert_allclose([point.score for point in found], [scores[point] for point in ids[:limit]], rtol=1e-4)
-    np.testing.assert_allclose([point.score for point in found], [scores[point.id] for point in found], rtol=1e-4)
-    assert len({point.id for point in found}) == len(found)
-    assert found == sorted(found, key=lambda point: (-point.score, point.id))
-
-
-@st.composite
-def queries(draw: st.DrawFn) -> tuple[Float32, Float64]:
-    terms = draw(st.integers(1, 4))
-    chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    kind = draw(st.sampled_from(["sparse", "dense", "mixed"]))
-    spread = {"sparse": 0.1, "dense": 5.0, "mixed": 0.7}[kind]
-    vectors = chance.gamma(spread, 1 / spread, (terms, TOPICS)).astype(np.float32)
-    weights = [draw(st.floats(0.1, 5)) * draw(st.sampled_from([1, 1, -1])) for _ in range(terms)]
-    return vectors, np.array(weights)
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    query=queries(),
-    limit=st.sampled_from([1, 7, 40, 400, 5_000]),
-    where=st.sampled_from([None, PointFilter(("rome",)), PointFilter(("london", "rome")), PointFilter(("atlantis",))]),
-)
-def test_ranking_by_product_is_exact(
-    store: VectorStore, collection: Collection, query: tuple[Float32, Float64], limit: int, where: PointFilter | None
-) -> None:
-    vectors, weights = query
-    found = rank_by_product(store, vectors, weights, limit, where)
-    assert_exact(found, collection, vectors, weights, limit, where)
-
-
-def test_the_best_point_is_found_where_it_leads_in_no_term(store: VectorStore, collection: Collection) -> None:
-    # Two topics that hardly ever occur together: the best for both is far down in the list of each.
-    vectors = (np.eye(TOPICS, dtype=np.float32) * 30)[[0, 1]]
-    weights = np.array([1.0, 1.0])
-    found = rank_by_product(store, vectors, weights, 1)
-    assert_exact(found, collection, vectors, weights, 1, None)
-    for vector in vectors:
-        (leading,) = store.search(vector[None], 128)
-        assert found[0].id not in leading.ids
-
-
-def test_where_no_point_holds_every_word_all_are_equal(store: VectorStore, collection: Collection) -> None:
-    vectors = np.full((2, TOPICS), 1e-4, dtype=np.float32)
-    found = rank_by_product(store, vectors, np.array([1.0, 2.0]), 20)
-    assert [point.score for point in found] == pytest.approx([LIFT_FLOOR] * 20)
-
-
-@pytest.mark.parametrize("limit", [1, 10, 100, 200])
-def test_of_equal_points_each_comes_once_and_in_the_order_of_ids(
-    store: VectorStore, collection: Collection, limit: int
-) -> None:
-    # The last 150 points are all the same, and lead in what is asked for.
-    vectors = collection.vectors[-1:] * 10 / (collection.vectors[-1:] ** 2).sum()
-    weights = np.array([1.0])
-    ranked = rank_by_product(store, vectors, weights, limit)
-    assert_exact(ranked, collection, vectors, weights, limit, None)
-    assert ranked == rank_by_product(store, vectors, weights, limit)
-    by_dot_product = rank_by_dot_product(store, vectors[0], limit)
-    assert [point.score for point in by_dot_product] == pytest.approx([point.score for point in ranked], rel=1e-5)
-    assert by_dot_product == sorted(by_dot_product, key=lambda point: (-point.score, point.id))
-
-
-def test_ranking_by_dot_product_is_exact(store: VectorStore, collection: Collection) -> None:
-    vector = np.random.default_rng(1).normal(size=TOPICS).astype(np.float32)
-    for where in (None, PointFilter(("rome",))):
-        found = rank_by_dot_product(store, vector, 50, where)
-        rows = [row for row, city in enumerate(collection.cities) if where is None or city in where.cities]
-        scores = collection.vectors[rows].astype(np.float64) @ vector
-        np.testing.assert_allclose([point.score for point in found], np.sort(scores)[::-1][:50], rtol=1e-5, atol=1e-6)
-
-
-# The algebra of scores
 
 lifts = st.lists(st.floats(LIFT_FLOOR, 1_000), min_size=1, max_size=5)
 
@@ -177,16 +43,28 @@ def test_the_order_of_words_does_not_count(terms: tuple[Float64, Float64], chanc
 @given(lifts_and_weights())
 def test_a_score_is_the_weighted_product_of_lifts(terms: tuple[Float64, Float64]) -> None:
     values, weights = terms
+    if (weights > 0).any():  # what is pushed down counts where there is more than average of it
+        values = np.where(weights < 0, np.maximum(values, 1), values)
     product = np.prod(values ** (weights / np.abs(weights).sum()))
-    assert float(geometric_mean(values, weights)) == pytest.approx(float(product))
+    assert float(geometric_mean(terms[0], weights)) == pytest.approx(float(product))
 
 
-@given(lifts_and_weights())
-def test_turning_every_sign_inverts_the_score(terms: tuple[Float64, Float64]) -> None:
-    values, weights = terms
-    score = float(geometric_mean(values, weights))
-    assert float(geometric_mean(values, -weights)) == pytest.approx(1 / score)
-    assert float(geometric_mean(np.append(values, values), np.append(weights, -weights))) == pytest.approx(1)
+@given(lifts, st.floats(0.01, 100))
+def test_turning_every_sign_inverts_the_score(values: list[float], weight: float) -> None:
+    weights = np.full(len(values), weight)
+    assert float(geometric_mean(np.array(values), -weights)) == pytest.approx(
+        1 / float(geometric_mean(np.array(values), weights))
+    )
+
+
+@given(st.floats(LIFT_FLOOR, 1_000), st.floats(0, 1), st.floats(1.001, 1_000), st.floats(0.01, 100))
+def test_a_picture_with_less_than_average_of_what_is_pushed_down_is_not_lifted(
+    lift: float, less: float, more: float, weight: float
+) -> None:
+    weights = np.array([1.0, -weight])
+    without = geometric_mean(np.array([lift, 0.0]), weights)
+    assert geometric_mean(np.array([lift, less]), weights) == pytest.approx(without)
+    assert geometric_mean(np.array([lift, more]), weights) < without
 
 
 @given(lifts, st.floats(0.01, 100))
@@ -209,3 +87,22 @@ def test_lifts_are_floored(lift: float) -> None:
 def test_many_points_are_scored_at_once() -> None:
     values = np.array([[1.0, 4.0], [9.0, 1.0], [0.0, 0.0]])
     assert geometric_mean(values, np.array([1.0, 1.0])).tolist() == pytest.approx([2, 3, LIFT_FLOOR])
+
+
+def test_a_points_score_does_not_depend_on_how_many_are_scored_with_it() -> None:
+    chance = np.random.default_rng(2)
+    points = chance.dirichlet(np.full(50, 0.1), 400).astype(np.float32)
+    scoring = Scoring(chance.gamma(0.1, 10, (3, 50)).astype(np.float32), np.array([1.0, 2.0, -1.0]), "product")
+    together = scoring.score(points)
+    assert [float(scoring.score(point[None])[0]) for point in points] == pytest.approx(together.tolist(), rel=1e-12)
+    assert scoring.combine(scoring.lifts(points)).tolist() == together.tolist()
+
+
+def test_the_dot_rule_is_one_dot_product_with_the_weighted_mean() -> None:
+    chance = np.random.default_rng(3)
+    points = chance.dirichlet(np.full(20, 0.1), 10).astype(np.float32)
+    scoring = Scoring(chance.random((2, 20)).astype(np.float32), np.array([3.0, -1.0]), "dot")
+    np.testing.assert_allclose(scoring.score(points), points @ scoring.mean_vector, rtol=1e-5)
+    np.testing.assert_allclose(
+        scoring.mean_vector, (3 * scoring.vectors[0] - scoring.vectors[1]) / 4, rtol=1e-6
+    )
