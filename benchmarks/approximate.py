@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from topicidx import Settings, Workspace
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.indexer.embedded import EmbeddedStore
-from topicidx.indexer.scoring import geometric_mean, rank_by_product
+from topicidx.indexer.ranking import rank
+from topicidx.indexer.scoring import Scoring, geometric_mean
 from topicidx.indexer.store import PointFilter, ScoredIds, VectorStore
 
 TOPICS, LIMIT, CITIES, ONE_CITY = 500, 10, 10, 3
@@ -254,7 +255,8 @@ def timed(store: "Searched", query: Float32, asked: Questions) -> float:
 def ask(store: "Searched", query: Float32, asked: Questions) -> list[UUID]:
     if len(query) == 1:
         return store.search(query, asked.limit, asked.where)[0].ids
-    ranked = rank_by_product(cast(VectorStore, store), query, np.ones(len(query)), asked.limit, asked.where)
+    scoring = Scoring(query, np.ones(len(query)), "product")
+    ranked = rank(cast(VectorStore, store), scoring, asked.limit, asked.where)
     return [point.id for point in ranked]
 
 

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from topicidx.indexer.embedded import EmbeddedStore
-from topicidx.indexer.scoring import rank_by_product
+from topicidx.indexer.ranking import rank
+from topicidx.indexer.scoring import Scoring
 from topicidx.indexer.store import PointFilter
 
 TOPICS, WORDS, BATCH, LIMIT, ROUNDS = 500, 60, 256, 10, 40
@@ -70,7 +71,10 @@ def ask(folder: Path) -> list[str]:
     def latency(terms: int, where: PointFilter | None = None) -> str:
         chosen = [rng.choice(WORDS, terms, replace=False) for _ in range(ROUNDS)]
         weights = np.ones(terms)
-        took = [timed(lambda rows=rows: rank_by_product(store, words[rows], weights, LIMIT, where)) for rows in chosen]  # type: ignore[misc]
+        took = [
+            timed(lambda rows=rows: rank(store, Scoring(words[rows], weights, "product"), LIMIT, where))
+            for rows in chosen
+        ]  # type: ignore[misc]
         return f"{1e3 * np.percentile(took, 50):.1f} / {1e3 * np.percentile(took, 95):.1f}"
 
     city = PointFilter(("city 3",))

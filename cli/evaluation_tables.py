@@ -7,8 +7,10 @@ from rich.table import Table
 from topicidx.cli.console import printable, results, status
 
 if TYPE_CHECKING:
-    from topicidx.indexer.evaluation import CalibrationBin, Comparison, Estimate, Evaluation, QuerySet
+    from topicidx.indexer.evaluation import CalibrationBin, Comparison, Estimate, Evaluation, Method, QuerySet
 
+#: What the methods are called where there is little room.
+_SHORT: "dict[Method, str]" = {"mean": "dot product", "l2": "L2", "all": "--match all"}
 #: Queries without an answer that are named; --json has them all.
 _NAMED = 20
 
@@ -39,23 +41,20 @@ def _tell_problems(each: "QuerySet") -> None:
         status(f"... and {len(problems) - _NAMED} more; --json has them all")
     partly = [result for result in each.results if result.unknown]
     for result in partly[:_NAMED]:
-        status(
-            f"{printable(result.id)} is asked for without the unknown words {', '.join(map(printable, result.unknown))}"
-        )
+        words = ", ".join(map(printable, result.unknown))
+        status(f"{printable(result.id)} is asked for without words that the captions never used: {words}")
     if len(partly) > _NAMED:
         status(f"... and {len(partly) - _NAMED} more; --json has them all")
 
 
 def _cities(each: "QuerySet") -> Table:
     """The published table, a city a line: shares of the first hundred and average precisions, in per cent."""
-    from topicidx.indexer.evaluation.plot import TITLES
-
     table = Table(box=None, pad_edge=False)
-    table.add_column("city")
-    table.add_column("pictures", justify="right")
-    for heading in (*(TITLES[method] for method in each.estimates), "chance"):
-        table.add_column(f"TOP100\n{heading}", justify="right")
-        table.add_column("AP\n", justify="right")
+    table.add_column("\ncity")
+    table.add_column("\npictures", justify="right")
+    for heading in (*(_SHORT[method] for method in each.estimates), "chance"):
+        table.add_column(f"{heading}\nTOP100 %", justify="right")
+        table.add_column("\nAP %", justify="right")
     for result in each.results:
         if result.problem is None:
             values = [*(result.values[method] for method in each.estimates), result.chance]

@@ -12,7 +12,6 @@ from topicidx.cli.console import printable, progress_bar, status
 from topicidx.cli.evaluation_tables import print_evaluation
 from topicidx.cli.options import Collection, Home, Json, Seed, Space, Store
 from topicidx.errors import SettingsError
-from topicidx.indexer.locations import space_folder, store_address_of
 from topicidx.settings import Match, Settings
 
 if TYPE_CHECKING:
@@ -102,12 +101,10 @@ def evaluate(
 
     Both ways to match are compared. Rankings are always exact; nothing is changed.
     """
-    from topicidx.embedders.topic_space import TopicSpace
     from topicidx.indexer import evaluation
     from topicidx.indexer.evaluation.plot import plot_evaluation, plot_format
     from topicidx.indexer.index import Index
-    from topicidx.indexer.sources import SourceRegistry, open_source
-    from topicidx.indexer.stores import open_store
+    from topicidx.indexer.sources import open_source
     from topicidx.indexer.transfer.files import check_absent, new_file
 
     bounds = {"least": least, "most": most, "words": words, "pairs": pairs}
@@ -122,13 +119,10 @@ def evaluate(
     asked = evaluation.read_queries(queries) if queries else []
     judged = evaluation.read_qrels(qrels) if qrels else {}
     opened = open_source(source) if source else None
-    topic_space = TopicSpace.load(space_folder(settings))
-    address = store_address_of(settings)
-    registry = SourceRegistry(address.folder)
-    named = registry.resolve(opened, name) if opened else None
-    with open_store(address, settings.collection, settings.server) as points, progress_bar() as show:
-        index = Index(topic_space, points, registry)
-        pictures = evaluation.gather_pictures(points, named, on_progress=show)
+    with Index.open(settings=settings) as index, progress_bar() as show:
+        assert index.sources is not None  # a workspace has a table of them
+        named = index.sources.resolve(opened, name) if opened else None
+        pictures = evaluation.gather_pictures(index.store, named, on_progress=show)
         with _writing_run(run, match, pictures) as on_ranking:
             options: dict[str, Any] = {
                 "methods": _METHODS.get((by, match), (match,) if match else ("mean", "all")),

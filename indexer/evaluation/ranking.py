@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.indexer.evaluation.pictures import Pictures
-from topicidx.indexer.index import Index, Unknown
+from topicidx.indexer.index import Index
+from topicidx.indexer.results import Unknown
 from topicidx.indexer.store import Float32, PointFilter, VectorStore
 from topicidx.settings import Match
 

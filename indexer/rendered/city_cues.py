@@ -8,8 +8,9 @@ from topicidx.indexer.rendered.landmarks import LANDMARKS
 from topicidx.indexer.rendered.lighting import Lighting
 from topicidx.indexer.rendered.scenes import CITIES, Scene
 
-# How many times as high a landmark is that is close.
+# How many times as high a landmark is that is close, but for what would rise too far above the picture: its tip alone may.
 _CLOSE = 1.7
+_MOST_ABOVE_BASE = 1.1
 _LAMPLIGHT: Colour = (255, 216, 150)
 _POSTS: tuple[Colour, ...] = ((38, 42, 44), (206, 208, 206), (34, 92, 70))
 
@@ -17,8 +18,8 @@ _POSTS: tuple[Colour, ...] = ((38, 42, 44), (206, 208, 206), (34, 92, 70))
 def paint_landmark(canvas: Canvas, scene: Scene, lighting: Lighting, x: float, base: float, height: float) -> None:
     """The city's landmark standing at (x, base), when the scene shows it; lengths in picture sides."""
     if "landmark" in scene.cues:
-        scale = _CLOSE if "close" in scene.cues else 1.0
-        LANDMARKS[scene.city](Frame(canvas, float(x), base, height * scale), lighting)
+        scale = min(height * _CLOSE, base * _MOST_ABOVE_BASE) if "close" in scene.cues else height
+        LANDMARKS[scene.city](Frame(canvas, float(x), base, scale), lighting)
 
 
 def paint_lamp_post(canvas: Canvas, scene: Scene, lighting: Lighting, x: float, base: float, height: float) -> None:

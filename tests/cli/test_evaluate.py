@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from topicidx.cli.commands.evaluate import evaluate
+from topicidx.errors import SettingsError
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 #: The city of the pictures of each theme: a word of its captions.
@@ -149,25 +152,30 @@ def test_own_queries_and_a_run(workspace: Path, topicidx: Run, tmp_path: Path) -
     assert queries["estimates"]["all"]["P@10"]["mean"] == 0.5
 
 
+def test_wrong_use_ends_with_2(workspace: Path, topicidx: Run) -> None:
+    done = topicidx("evaluate", "--by", "city", "--plot", "cities.pdf", cwd=workspace)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "topicidx: --plot cities.pdf: a picture is drawn as .png or .svg\n"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("options", "says"),
     [
-        ([], "--by words, --by city, or --queries"),
-        (["--by", "words", "--queries", "q"], "give either --by"),
-        (["--queries", "q"], "--queries goes with --qrels"),
-        (["--qrels", "q"], "--qrels goes with --queries"),
-        (["--queries", "q", "--qrels", "r"], "cannot read q"),
-        (["--by", "city", "--least", "3"], "--least goes with --by words"),
-        (["--by", "city", "--run", "r"], "--match all or --match mean"),
-        (["--by", "city", "--plot", "cities.pdf"], ".png or .svg"),
-        (["--by", "city", "--plot", "no/such/cities.png"], "no/such"),
-        (["--by", "city", "--name", "photos"], "give SOURCE too"),
-        (["--by", "pictures"], "--by"),
+        ({}, "--by words, --by city, or --queries"),
+        ({"by": "words", "queries": Path("q")}, "give either --by"),
+        ({"queries": Path("q")}, "--queries goes with --qrels"),
+        ({"qrels": Path("q")}, "--qrels goes with --queries"),
+        ({"queries": Path("q"), "qrels": Path("r")}, "cannot read q"),
+        ({"by": "city", "least": 3}, "--least goes with --by words"),
+        ({"by": "city", "run": Path("r")}, "--match all or --match mean"),
+        ({"by": "city", "plot": Path("no/such/cities.png")}, "no/such"),
+        ({"by": "city", "run": Path(), "match": "all"}, "is a folder"),
+        ({"by": "city", "name": "photos"}, "give SOURCE too"),
     ],
 )
-def test_wrong_use_is_explained(workspace: Path, topicidx: Run, arguments: list[str], says: str) -> None:
-    done = topicidx("evaluate", *arguments, cwd=workspace)
-    assert done.returncode == 2, done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+def test_wrong_use_is_explained(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], says: str
+) -> None:
+    monkeypatch.chdir(workspace)
+    with pytest.raises(SettingsError, match=says):
+        evaluate(**options)

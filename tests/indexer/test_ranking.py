@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from uuid import UUID
 
 import numpy as np
@@ -141,3 +142,29 @@ def test_ranking_by_dot_product_is_exact(store: VectorStore, collection: Collect
         rows = [row for row, city in enumerate(collection.cities) if where is None or city in where.cities]
         scores = collection.vectors[rows].astype(np.float64) @ vector
         np.testing.assert_allclose([point.score for point in found], np.sort(scores)[::-1][:50], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 1.0], [1.0, -1.0], [-1.0]])
+def test_pages_of_a_ranking_fit_together(store: VectorStore, weights: list[float]) -> None:
+    vectors = np.random.default_rng(6).gamma(0.5, 2, (len(weights), TOPICS)).astype(np.float32)
+    scoring = Scoring(vectors, np.array(weights), "product")
+    whole = rank(store, scoring, 200)
+    for limit in (1, 9, 50, 199):
+        assert rank(store, scoring, limit) == whole[:limit]
+
+
+def test_pages_fit_together_through_points_that_are_equal(store: VectorStore, collection: Collection) -> None:
+    vectors = np.stack([collection.vectors[-1], collection.vectors[-200]]) * 10
+    scoring = Scoring(vectors, np.array([2.0, 1.0]), "product")
+    whole = rank(store, scoring, 400)
+    assert any(one.score == other.score for one, other in pairwise(whole))
+    for limit in range(1, 400, 23):
+        assert rank(store, scoring, limit) == whole[:limit]
+
+
+def test_a_shallow_first_round_may_miss_what_further_rounds_find(store: VectorStore, collection: Collection) -> None:
+    vectors = (np.eye(TOPICS, dtype=np.float32) * 30)[[0, 1]]
+    scoring = Scoring(vectors, np.array([1.0, 1.0]), "product")
+    best = rank(store, scoring, 1)
+    assert rank(store, scoring, 1, first_depth=16, rounds=1) != best
+    assert rank(store, scoring, 1, first_depth=16) == best

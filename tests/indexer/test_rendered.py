@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -264,18 +265,17 @@ def test_a_share_that_is_none_is_refused(shown: float, tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_captions_tag_the_city_by_several_names_or_not_at_all_whatever_the_picture_shows(tmp_path: Path) -> None:
-    pictures = render_cities(tmp_path, 600, 32, 7, shown=0.5)
-    named = {True: 0, False: 0}
-    for picture in pictures:
-        named[bool(picture.cues)] += any(f"#{picture.city}" in caption.split() for caption in picture.captions)
-        others = [f"#{city}" for city in CITIES if city != picture.city]
-        assert not any(other in caption.split() for caption in picture.captions for other in others)
-    shown = sum(bool(picture.cues) for picture in pictures)
-    assert 0.3 < named[True] / shown < 0.65
-    assert 0.3 < named[False] / (600 - shown) < 0.65
-    text = (tmp_path / "captions.csv").read_text(encoding="utf-8")
-    assert all(name in text for name in ("#nyc", "#socal", "#the6ix", "#sg"))
+def test_captions_tag_the_city_by_several_names_or_not_at_all_whatever_the_picture_shows() -> None:
+    named: dict[bool, list[bool]] = {True: [], False: []}
+    written: set[str] = set()
+    for scene in sample_city_scenes(1_500, 7, 0.5):
+        captions = caption_scene(scene, np.random.default_rng([scene.seed, 1]))
+        tags = {word for caption in captions for word in caption.split() if word.startswith("#")}
+        named[bool(scene.cues)].append(f"#{scene.city}" in tags)
+        assert not tags & {f"#{city}" for city in CITIES if city != scene.city}
+        written |= tags
+    assert all(0.35 < np.mean(held) < 0.6 for held in named.values())
+    assert written > {"#nyc", "#socal", "#the6ix", "#sg"}
 
 
 def test_several_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
@@ -298,3 +298,60 @@ def test_an_empty_collection_has_a_header_and_no_pictures(tmp_path: Path) -> Non
     assert render_collection(tmp_path, 0, 64, 7) == []
     assert (tmp_path / "captions.csv").read_text(encoding="utf-8") == "image,caption,city\n"
     assert (tmp_path / "truth.jsonl").read_text(encoding="utf-8") == ""
+
+
+def test_cities_share_pictures_evenly_and_a_minority_shows_its_city() -> None:
+    scenes = sample_city_scenes(2_000, 7, 0.3)
+    assert Counter(scene.city for scene in scenes) == dict.fromkeys(CITIES, 200)
+    for city in CITIES:
+        shown = sum("landmark" in scene.cues for scene in scenes if scene.city == city)
+        assert 0.15 < shown / 200 < 0.45
+    assert {scene.cues for scene in scenes} == {frozenset(), frozenset({"landmark", "close", "lamp"})}
+
+
+@pytest.mark.parametrize(("shown", "expected"), [(0.0, 0), (1.0, 50)])
+def test_no_picture_or_every_picture_shows_its_city_where_that_is_asked_for(shown: float, expected: int) -> None:
+    assert sum(bool(scene.cues) for scene in sample_city_scenes(50, 3, shown)) == expected
+
+
+def test_only_a_picture_that_shows_its_city_depends_on_the_city() -> None:
+    for scene in sample_city_scenes(30, 5, 0.5):
+        drawn = {draw_scene(replace(scene, city=city), 48).tobytes() for city in CITIES}
+        assert len(drawn) == (len(CITIES) if scene.cues else 1)
+
+
+@pytest.mark.parametrize("place", ["beach", "mountain", "skyline", "park", "street"])
+def test_a_close_landmark_covers_more_of_the_picture(place: str) -> None:
+    def changed(*cues: str) -> float:
+        plain = Scene("miami", "day", place, "clear", (), None, frozenset(), 4, frozenset({place}))
+        pictures = (draw_scene(scene, 96) for scene in (plain, replace(plain, cues=frozenset(cues))))
+        before, after = (np.asarray(picture, dtype=int) for picture in pictures)
+        return float((np.abs(before - after).max(axis=2) > 12).mean())
+
+    assert changed("landmark", "close") > 1.3 * changed("landmark") > 0
+
+
+def test_captions_name_the_city_as_often_where_the_picture_does_not_show_it() -> None:
+    named: dict[bool, list[bool]] = {True: [], False: []}
+    for scene in sample_city_scenes(2_000, 7, 0.5):
+        text = " ".join(caption_scene(scene, np.random.default_rng([scene.seed, 1])))
+        named[bool(scene.cues)].append(f"#{scene.city}" in text.split())
+    shares = [sum(found) / len(found) for found in named.values()]
+    assert all(0.3 < share < 0.6 for share in shares)
+    assert abs(shares[0] - shares[1]) < 0.06
+
+
+def test_cities_are_written_as_collections_are_in_any_number_of_processes(tmp_path: Path) -> None:
+    alone = render_cities(tmp_path / "alone", 40, 32, 7, shown=0.4)
+    assert render_cities(tmp_path / "together", 40, 32, 7, shown=0.4, processes=2) == alone
+    files = files_of(tmp_path / "alone")
+    assert files_of(tmp_path / "together") == files
+    assert set(files) == {"captions.csv", "truth.jsonl", *(str(picture.path) for picture in alone)}
+    assert 5 < sum(bool(picture.cues) for picture in alone) < 30
+
+
+@pytest.mark.parametrize("shown", [-0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_refused(shown: float, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        render_cities(tmp_path / "none", 1, 32, 7, shown=shown)
+    assert not (tmp_path / "none").exists()

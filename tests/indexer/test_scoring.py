@@ -103,6 +103,4 @@ def test_the_dot_rule_is_one_dot_product_with_the_weighted_mean() -> None:
     points = chance.dirichlet(np.full(20, 0.1), 10).astype(np.float32)
     scoring = Scoring(chance.random((2, 20)).astype(np.float32), np.array([3.0, -1.0]), "dot")
     np.testing.assert_allclose(scoring.score(points), points @ scoring.mean_vector, rtol=1e-5)
-    np.testing.assert_allclose(
-        scoring.mean_vector, (3 * scoring.vectors[0] - scoring.vectors[1]) / 4, rtol=1e-6
-    )
+    np.testing.assert_allclose(scoring.mean_vector, (3 * scoring.vectors[0] - scoring.vectors[1]) / 4, rtol=1e-6)
