@@ -167,3 +167,67 @@ def test_a_broken_pipe_is_no_error_worth_a_traceback(workspace: Path) -> None:
         text=True, check=True,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+def test_the_next_page_goes_on_where_the_first_ended(ask: Ask) -> None:
+    whole = ask("yellow car", "--limit", 12)["results"]
+    assert ask("yellow car", "--limit", 5, "--offset", 7)["results"] == whole[7:]
+
+
+def test_a_picture_is_searched_by_with_words_and_without(
+    ask: Ask, workspace: Path, tmp_path: Path, topicidx: Run
+) -> None:
+    picture = Path(ask("beach")["results"][0]["path"])
+    elsewhere = tmp_path / "my picture.jpg"
+    elsewhere.write_bytes(picture.read_bytes())
+    alone = ask("--image", picture)
+    assert [hit["score"] for hit in ask("--image", elsewhere)["results"]] == pytest.approx(
+        [hit["score"] for hit in alone["results"]], rel=1e-3
+    )
+    assert alone["query"] == f"like:{picture}"
+    mixed = ask("night", "--image", picture)
+    assert _images(mixed) == _images(ask(f"night like:{picture}"))
+    gone = topicidx("query", "--image", "gone.jpg", cwd=workspace)
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "No such file" in gone.stderr
+
+
+def test_groups_show_each_citys_best(ask: Ask, workspace: Path, topicidx: Run) -> None:
+    answer = ask("beach", "--group-by", "city", "--group-size", 2, "--limit", 3)
+    assert answer["by"] == "city"
+    assert len(answer["groups"]) == 3
+    for group in answer["groups"]:
+        assert [hit["city"] for hit in group["results"]] == [group["value"]] * 2
+    table = topicidx("query", "beach", "--group-by", "city", "--limit", 2, cwd=workspace)
+    assert table.stdout.count(".jpg") == 6
+    wrong = topicidx("query", "beach", "--group-by", "city", "--offset", 3, cwd=workspace)
+    assert wrong.returncode == 2
+    assert "--group-by goes without" in wrong.stderr
+
+
+def test_a_misspelt_word_is_searched_for_as_meant(ask: Ask, workspace: Path, topicidx: Run) -> None:
+    assert _images(ask("bexch", "--did-you-mean")) == _images(ask("beach"))
+    said = topicidx("query", "bexch", "--did-you-mean", cwd=workspace).stderr
+    assert "the captions never used the word 'bexch'; searching for 'beach'" in said
+
+
+def test_an_explanation_shows_topics_and_lifts(workspace: Path, topicidx: Run) -> None:
+    done = topicidx("explain", "night beach", "--limit", 4, "--json", cwd=workspace)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [term["term"] for term in answer["terms"]] == ["night", "beach"]
+    assert len(answer["results"]) == 4
+    for hit in answer["results"]:
+        one, other = (lift["value"] for lift in hit["lifts"])
+        assert hit["score"] == pytest.approx((one * other) ** 0.5, rel=1e-3)
+    shown = topicidx("explain", "night", "-beach", "--limit", 2, cwd=workspace)
+    assert shown.stdout.count(".jpg") == 2
+    assert "beach" in shown.stdout.splitlines()[4]
+    assert shown.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["query", "explain"])
+def test_a_mistake_in_the_query_language_is_pointed_at(workspace: Path, topicidx: Run, command: str) -> None:
+    done = topicidx(command, "beach ctiy:london", cwd=workspace)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[1:] == ["  beach ctiy:london", "        ^"]
