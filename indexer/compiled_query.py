@@ -1,6 +1,6 @@
 """A query made ready for a space and a store: its terms as vectors, its filters as one, the words that are not known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,8 +21,8 @@ from topicidx.settings import Match
 
 #: How many known words are named for one that is not.
 SUGGESTIONS = 3
-#: How alike in spelling (0 to 100) they must be.
-CLOSE = 75
+#: How alike in spelling (0 to 1) they must be: in five letters two may be wrong, and two that changed places count as one.
+CLOSE = 0.6
 #: Weights that add up to less than this cancel: .1 + .2 - .3 is not 0.
 _NOTHING = 1e-9
 
@@ -124,12 +124,9 @@ class QueryCompiler:
         return weights, unknown
 
     def _unknown(self, form: str, did_you_mean: bool) -> Unknown:
-        from rapidfuzz import process
-
         vocabulary = self.space.words.vocabulary
         # Several forms may share a stem: the vocabulary's own word is shown once.
-        matches = process.extract(form, self._forms.keys(), limit=4 * SUGGESTIONS, score_cutoff=CLOSE)
-        shown = (vocabulary.words[self._forms[match]].form for match, _, _ in matches)
+        shown = (vocabulary.words[self._forms[near]].form for near in _nearest(form, self._forms, 4 * SUGGESTIONS))
         nearest = tuple(dict.fromkeys(shown))[:SUGGESTIONS]
         return Unknown(form, nearest, nearest[0] if did_you_mean and nearest else None)
 
@@ -191,13 +188,21 @@ class QueryCompiler:
             raise UnknownCityError(pointing(str(error), query.text or str(query), part.position)) from error
 
     def _known_cities(self, cities: Sequence[str]) -> tuple[str, ...]:
-        from rapidfuzz import process
-
         wanted = tuple(dict.fromkeys(map(city_key, cities)))
         for city in wanted:
             if not self.store.count(PointFilter((city,))):
-                known = list(self.store.facet("city"))
-                near = [name for name, _, _ in process.extract(city, known, limit=SUGGESTIONS, score_cutoff=CLOSE)]
+                near = _nearest(city, self.store.facet("city"), SUGGESTIONS)
                 hint = f" (did you mean {' or '.join(near)}?)" if near else "; `topicidx info` lists its cities"
                 raise UnknownCityError(f"no picture in the store is of the city {city!r}{hint}")
         return wanted
+
+
+def _nearest(text: str, known: Iterable[str], limit: int) -> list[str]:
+    """What is spelt most like `text`, the nearest first."""
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
+    similarity = OSA.normalized_similarity
+    return [
+        near for near, _, _ in process.extract(text, list(known), scorer=similarity, limit=limit, score_cutoff=CLOSE)
+    ]
