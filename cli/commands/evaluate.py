@@ -70,7 +70,7 @@ def evaluate(
     words: Annotated[
         int | None,
         typer.Option(
-            help=_ONLY_WORDS + "how many words at most, drawn at random. Default: 1000.", min=1, show_default=False
+            help=_ONLY_WORDS + "how many words at most, drawn at random. Default: 500.", min=1, show_default=False
         ),
     ] = None,
     pairs: Annotated[

@@ -1,6 +1,6 @@
 """Evaluation: how well queries find pictures, ranked exactly."""
 
-from topicidx.indexer.evaluation.calibration import CalibrationBin, calibration
+from topicidx.indexer.evaluation.calibration import CalibrationBin, Calibrator, calibration
 from topicidx.indexer.evaluation.cities import evaluate_cities
 from topicidx.indexer.evaluation.measures import MEASURES
 from topicidx.indexer.evaluation.pictures import Picture, Pictures, gather_pictures
@@ -14,6 +14,7 @@ from topicidx.indexer.evaluation.words import WordProtocol, evaluate_words
 __all__ = [
     "MEASURES",
     "CalibrationBin",
+    "Calibrator",
     "Comparison",
     "Estimate",
     "Evaluation",

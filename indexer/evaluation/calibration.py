@@ -32,6 +32,42 @@ class CalibrationBin:
         return asdict(self)
 
 
+class Calibrator:
+    """Adds up what `calibration` tells, a word at a time.
+
+    captions: how many captions each picture has, int (pictures,). edges: ascending.
+    """
+
+    def __init__(self, captions: NDArray[np.int64], edges: Sequence[float] = EDGES) -> None:
+        self.captions = captions
+        self.edges = tuple(edges)
+        self._pairs, self._lifted, self._observed, self._expected = (np.zeros(len(edges) + 1) for _ in range(4))
+
+    def add(self, lifts: NDArray[np.float64], held: NDArray[np.int64]) -> None:
+        """A word: its lift for each picture, float64 (pictures,), and how many captions of each hold it, int (pictures,).
+
+        One that no caption holds is passed over.
+        """
+        holding = int(held.sum())
+        if not holding:
+            return
+        # A caption in `written / holding` has the word: that is lift 1.
+        average = self.captions * (holding / int(self.captions.sum()))
+        places, bins = np.searchsorted(self.edges, lifts, side="right"), len(self.edges) + 1
+        self._pairs += np.bincount(places, minlength=bins)
+        self._lifted += np.bincount(places, weights=lifts * average, minlength=bins)
+        self._observed += np.bincount(places, weights=held, minlength=bins)
+        self._expected += np.bincount(places, weights=average, minlength=bins)
+
+    def bins(self) -> tuple[CalibrationBin, ...]:
+        """What was added up so far."""
+        lows, highs = (0.0, *self.edges), (*self.edges, None)
+        sums = zip(
+            self._pairs.tolist(), self._lifted.tolist(), self._observed.tolist(), self._expected.tolist(), strict=True
+        )
+        return tuple(_bin(low, high, *each) for low, high, each in zip(lows, highs, sums, strict=True))
+
+
 def calibration(
     lifts: Iterable[NDArray[np.float64]],
     held: Iterable[NDArray[np.int64]],
@@ -44,30 +80,17 @@ def calibration(
     picture hold it, int (words, pictures). Both may be generators of rows. captions: how many captions each picture has,
     int (pictures,). edges: ascending. Words that no caption holds are passed over.
     """
-    bins = len(edges) + 1
-    pairs, lifted, observed, expected = (np.zeros(bins) for _ in range(4))
-    written = int(captions.sum())
+    calibrator = Calibrator(captions, edges)
     for row, found in zip(lifts, held, strict=True):
-        holding = int(found.sum())
-        if not holding:
-            continue
-        # A caption in `written / holding` has the word: that is lift 1.
-        average = captions * (holding / written)
-        places = np.searchsorted(edges, row, side="right")
-        pairs += np.bincount(places, minlength=bins)
-        lifted += np.bincount(places, weights=row * average, minlength=bins)
-        observed += np.bincount(places, weights=found, minlength=bins)
-        expected += np.bincount(places, weights=average, minlength=bins)
-    bounds = [0.0, *edges, None]
-    return tuple(
-        _bin(float(bounds[place] or 0.0), bounds[place + 1], int(pairs[place]), *sums)
-        for place, sums in enumerate(zip(lifted.tolist(), observed.tolist(), expected.tolist(), strict=True))
-    )
+        calibrator.add(row, found)
+    return calibrator.bins()
 
 
-def _bin(low: float, high: float | None, pairs: int, lifted: float, observed: float, expected: float) -> CalibrationBin:
+def _bin(
+    low: float, high: float | None, pairs: float, lifted: float, observed: float, expected: float
+) -> CalibrationBin:
     if not expected:
-        return CalibrationBin(low, high, pairs, None, None, None)
+        return CalibrationBin(low, high, int(pairs), None, None, None)
     return CalibrationBin(
-        low, high, pairs, lifted / expected, observed / expected, observed / lifted if lifted else None
+        low, high, int(pairs), lifted / expected, observed / expected, observed / lifted if lifted else None
     )

@@ -20,7 +20,9 @@ class Judge:
     """Measures rankings of a collection of `pictures` rows."""
 
     def __init__(self, pictures: int) -> None:
-        self._names = [str(row) for row in range(pictures)]
+        self._names = np.array([str(row) for row in range(pictures)], dtype=np.object_)
+        # Minus the rank, not the score: the library would break ties in its own way.
+        self._falling = [-float(rank) for rank in range(pictures)]
 
     def measure(self, order: NDArray[np.intp], gains: Mapping[int, int], missed: Sequence[int] = ()) -> Values:
         """The measures of a ranking.
@@ -30,10 +32,9 @@ class Judge:
         """
         import ir_measures
 
-        qrels = {self._names[row]: gain for row, gain in gains.items()}
+        qrels = {str(row): gain for row, gain in gains.items()}
         qrels |= {f"missed {number}": gain for number, gain in enumerate(missed)}
-        # Minus the rank, not the score: the library would break ties in its own way.
-        run = {self._names[row]: -float(rank) for rank, row in enumerate(order.tolist())}
+        run = dict(zip(self._names[order].tolist(), self._falling, strict=False))
         if not run:
             return dict.fromkeys(MEASURES, 0.0)
         found = ir_measures.iter_calc(list(self._measures.values()), {"query": qrels}, {"query": run})

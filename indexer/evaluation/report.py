@@ -78,8 +78,8 @@ class QuerySet:
 class Evaluation:
     """A whole evaluation, ranked exactly.
 
-    pictures: how many were ranked; notes: what people should know beside the numbers; calibration: empty where scores are no
-    lifts or queries no single words.
+    pictures: how many were ranked; notes: what people should know beside the numbers; calibration: that of lifts by which
+    single words were ranked, empty where there are none.
     """
 
     by: By

@@ -2,18 +2,18 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.errors import SourceError
-from topicidx.indexer.evaluation.calibration import CalibrationBin, calibration
+from topicidx.indexer.evaluation.calibration import Calibrator
 from topicidx.indexer.evaluation.evaluator import Evaluator, OnRanking, Query
 from topicidx.indexer.evaluation.pictures import OnProgress, Pictures
-from topicidx.indexer.evaluation.ranking import Float64, Method, resolve, scores_of
+from topicidx.indexer.evaluation.ranking import Float64, Method, Rows
 from topicidx.indexer.evaluation.report import Evaluation
 from topicidx.indexer.index import Index
 
@@ -30,7 +30,7 @@ class WordProtocol:
 
     least: int = 15
     most: float = 0.2
-    words: int = 1_000
+    words: int = 500
     pairs: int = 300
 
 
@@ -67,8 +67,8 @@ def evaluate_words(
     """How well words find pictures: a picture is relevant when its captions, taken together, hold every word of the query.
 
     Queries are words of the vocabulary and pairs of them (`WordProtocol`); pictures without captions are left out, for nobody
-    knows what they are relevant to. Where scores are lifts, their calibration is told too. Raises SourceError where there are no
-    captions, or no word qualifies.
+    knows what they are relevant to. Where the scores of "all" are lifts, their calibration is told too. Raises SourceError where
+    there are no captions, or no word qualifies.
     """
     protocol = protocol or WordProtocol()
     rows = [row for row, picture in enumerate(pictures.pictures) if picture.captions]
@@ -81,7 +81,6 @@ def evaluate_words(
     if len(rows) < len(pictures):
         notes.append(f"{len(pictures) - len(rows)} pictures without captions are left out of the ranking")
         pictures = pictures.chosen(rows)
-    evaluator = Evaluator(index, pictures, tuple(methods), seed, on_progress, on_ranking)
     rng = random.Random(seed)  # noqa: S311 drawing queries is no cryptography
     words = _qualifying(index, pictures, protocol)
     if len(words.ids) > protocol.words:
@@ -91,7 +90,10 @@ def evaluate_words(
     pairs = _pairs(words, protocol, rng)
     if not pairs:
         notes.append(f"no two words are those of {protocol.least} pictures: pairs are left out")
-    sets = [evaluator.evaluate(SINGLE, singles)]
+    calibrator = Calibrator(np.array([len(picture.captions) for picture in pictures.pictures], dtype=np.int64))
+    evaluator = Evaluator(index, pictures, tuple(methods), seed, on_progress, on_ranking)
+    calibrating = replace(evaluator, on_ranking=_calibrating(calibrator, words, on_ranking))
+    sets = [calibrating.evaluate(SINGLE, singles)]
     if pairs:
         sets.append(evaluator.evaluate(PAIRS, pairs))
     return Evaluation(
@@ -101,7 +103,7 @@ def evaluate_words(
         seed=seed,
         sets=tuple(sets),
         notes=tuple(notes),
-        calibration=_calibration(index, pictures, words) if index.space.scores == "lift" else (),
+        calibration=calibrator.bins() if index.space.scores == "lift" and "all" in methods else (),
     )
 
 
@@ -174,11 +176,14 @@ def _relevant(rows: NDArray[np.int64]) -> dict[int, int]:
     return dict.fromkeys(rows.tolist(), 1)
 
 
-def _calibration(index: Index, pictures: Pictures, words: _Words) -> tuple[CalibrationBin, ...]:
-    def lifts() -> Iterator[Float64]:
-        for form in words.forms:
-            yield scores_of(resolve(index, form, "all"), pictures.vectors)
+def _calibrating(calibrator: Calibrator, words: _Words, on_ranking: OnRanking | None) -> OnRanking:
+    """Adds the scores of single words to the calibration as they are ranked."""
+    numbers = {form: word for word, form in enumerate(words.forms)}
 
-    held = (words.held(word) for word in range(len(words.forms)))
-    captions = np.array([len(picture.captions) for picture in pictures.pictures], dtype=np.int64)
-    return calibration(lifts(), held, captions)
+    def ranked(query: Query, method: Method, order: Rows, scores: Float64) -> None:
+        if method == "all":
+            calibrator.add(scores, words.held(numbers[query.id]))
+        if on_ranking:
+            on_ranking(query, method, order, scores)
+
+    return ranked
