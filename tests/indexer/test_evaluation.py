@@ -145,6 +145,17 @@ def test_both_ways_to_match_are_measured_and_compared(index: Index, pictures: Pi
     assert sum(one.pairs for one in found.calibration) == 225 * len(found.sets[0].results)
 
 
+def test_scores_that_are_no_lifts_are_not_calibrated(
+    index: Index, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = WordProtocol(least=5, words=3, pairs=0)
+    assert evaluate_words(index, pictures, methods=("mean",), protocol=protocol).calibration == ()
+    monkeypatch.setattr(TopicSpace, "scores", "similarity")
+    found = evaluate_words(index, pictures, protocol=protocol)
+    assert found.calibration == ()
+    assert found.sets[0].counted == 3
+
+
 def test_the_same_seed_gives_the_same_evaluation(index: Index, pictures: Pictures) -> None:
     protocol = WordProtocol(least=5, words=8, pairs=4)
     first, again, other = (

@@ -25,7 +25,13 @@ def store(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[EmbeddedStore]:  # fmt: skip
     folder = tmp_path_factory.mktemp("trec")
-    payloads = [{"image": f"photos/a b/{row:03}.jpg" if row < 5 else f"photos/{row:03}.jpg"} for row in range(250)]
+    payloads = [
+        {
+            "image": f"photos/a b/{row:03}.jpg" if row < 5 else f"photos/{row:03}.jpg",
+            "city": ("london", "paris")[row % 2],
+        }
+        for row in range(250)
+    ]
     ids = [point_id(payload["image"]) for payload in payloads]
     vectors = text_encoder.encode(captions)
     fill_store(folder, ids, vectors, payloads, vector_space=TopicSpace.load(space_folder).vector_space)
@@ -143,6 +149,24 @@ def test_what_is_not_there_counts_as_not_found(index: Index, pictures: Pictures)
     assert "2 of 5 queries have no relevant picture" in found.notes[0]
     assert "1 queries of the qrels, such as '9'" in found.notes[1]
     assert "1 pictures that are judged relevant, such as 'photos/gone.jpg'" in found.notes[2]
+
+
+def test_a_querys_own_filters_leave_the_other_pictures_out(index: Index, pictures: Pictures) -> None:
+    ranked = best(index, pictures, "beach")
+    paris = [picture for picture in ranked if picture.city == "paris"]
+    (elsewhere, *_) = (picture for picture in ranked if picture.city == "london")
+    judged = {"1": {paris[1].image: 1, elsewhere.image: 1}, "2": {paris[0].image: 1}}
+    seen = {}
+    found = evaluate_queries(
+        index, pictures, [TrecQuery("1", "beach city:Paris"), TrecQuery("2", "beach city:Rome")], judged, methods=("all",),
+        on_ranking=lambda query, method, order, scores: seen.update({query.id: order.tolist()}),
+    )  # fmt: skip
+    first, second = found.sets[0].results
+    assert [pictures.pictures[row] for row in seen["1"]] == paris
+    assert first.values["all"]["AP"] == pytest.approx(1 / 2 / 2)
+    assert first.chance["P@5"] == pytest.approx(1 / len(paris))
+    assert "'rome'" in str(second.problem)
+    assert set(second.values["all"].values()) == {0.0}
 
 
 @pytest.mark.parametrize(
