@@ -88,7 +88,7 @@ def evaluate_words(
         words = _drawn(words, sorted(rng.sample(range(len(words.ids)), protocol.words)))
     singles = [Query(form, form, _relevant(words.holders(word))) for word, form in enumerate(words.forms)]
     pairs = _pairs(words, protocol, rng)
-    if not pairs:
+    if protocol.pairs and not pairs:
         notes.append(f"no two words are those of {protocol.least} pictures: pairs are left out")
     calibrator = Calibrator(np.array([len(picture.captions) for picture in pictures.pictures], dtype=np.int64))
     evaluator = Evaluator(index, pictures, tuple(methods), seed, on_progress, on_ranking)

@@ -108,7 +108,7 @@ def test_distance_prefers_the_picture_at_the_querys_own_topics(index: Index, pic
 
 
 def test_words_are_asked_for_that_neither_few_nor_most_pictures_have(index: Index, pictures: Pictures) -> None:
-    protocol = WordProtocol(least=20, most=0.2, pairs=5)
+    protocol = WordProtocol(least=20, pairs=5)
     found = evaluate_words(index, pictures, protocol=protocol, seed=1)
     captioned = [picture for picture in pictures.pictures if picture.captions]
     assert found.pictures == len(captioned) == 225
@@ -120,12 +120,16 @@ def test_words_are_asked_for_that_neither_few_nor_most_pictures_have(index: Inde
         stems = set(index.space.normalizer.stems(result.text))
         assert result.relevant == sum(stems <= each for each in has) >= 20
         assert result.problem is None
-    assert all(result.relevant <= 0.2 * 225 for result in single.results)
+    assert all(result.relevant <= 45 for result in single.results)
     every = {stem for each in has for stem in each if stem in index.space.words.vocabulary.ids}
-    expected = {stem for stem in every if 20 <= sum(stem in each for each in has) <= 45}
+    counts = {stem: sum(stem in each for each in has) for stem in every}
+    expected = {stem for stem, count in counts.items() if 20 <= count <= 45}
+    assert min(counts.values()) < 20
     assert {index.space.normalizer.stems(result.text)[0] for result in single.results} == expected
     assert len(pairs.results) == 5
     assert all(len(result.text.split()) == 2 for result in pairs.results)
+    fewer = evaluate_words(index, pictures, protocol=WordProtocol(least=1, most=0.12, pairs=0)).sets[0].results
+    assert max(result.relevant for result in fewer) <= 27 < max(counts.values())
 
 
 def test_both_ways_to_match_are_measured_and_compared(index: Index, pictures: Pictures) -> None:
@@ -179,6 +183,7 @@ def test_bounds_that_no_word_meets_are_named(index: Index, pictures: Pictures) -
         evaluate_words(index, pictures, protocol=WordProtocol(least=200))
     alone = evaluate_words(index, pictures, protocol=WordProtocol(least=30, pairs=0))
     assert [each.name for each in alone.sets] == ["1 word"]
+    assert not any("pairs" in note for note in alone.notes)
 
 
 def test_cities_are_found_by_name_and_unknown_ones_left_out(index: Index, pictures: Pictures) -> None:
