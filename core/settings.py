@@ -55,8 +55,17 @@ class TrainingSettings(BaseModel):
     arch: Arch = "googlenet"
     #: "imagenet" (torchvision's weights, downloaded once), "random", or a weight file.
     init: str = "imagenet"
-    #: Which layers learn: everything, the published recipe's tail (inception 4e to 5b) and head, or the head alone.
+    #: Which layers learn: the head alone (the default behind pretrained layers), the published recipe's tail (inception 4e
+    #: to 5b) and head, or everything (the default from random weights).
     layers: Literal["all", "tail", "head"] | None = None
+    #: What the head sees: the pooled output of inception 5b, as published, or those of 4e and 5b (the default where the
+    #: head learns alone), and whether their square roots.
+    features: Literal["last", "several"] | None = None
+    root: bool | None = None
+    #: Units of the head's hidden layer; 0 is the published linear layer, 1024 the default where the head learns alone.
+    hidden: Annotated[int, Field(ge=0)] | None = None
+    #: How many such heads are averaged: 3 where the head learns alone.
+    members: Positive | None = None
     epochs: Positive | None = None
     batch_size: Positive | None = None
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -66,14 +75,25 @@ class TrainingSettings(BaseModel):
     pretrained_learning_rate: Annotated[float, Field(gt=0)] | None = None
     #: Passes in which the new layer learns alone, before the others join.
     head_epochs: Annotated[int, Field(ge=0)] | None = None
-    #: Training ends after this many passes without a better validation loss.
-    patience: Positive = 4
+    #: Training ends after this many passes without a better validation loss: 4, or never where the head learns alone, whose
+    #: validation loss rises before it falls.
+    patience: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    #: How much the likelihood of the captions' words counts beside the published loss; 0 leaves that alone.
+    word_loss: Annotated[float, Field(ge=0)] | None = None
+    #: Choose on the validation pictures what of each topic is background, and scale word vectors so that the average
+    #: picture scores 1: a score then says how many times likelier than average a caption holds the word.
+    calibrate: bool = True
     #: Bring the pretrained features to mean 0 and deviation 1 before the new layer.
     standardize: bool = True
     #: What of a picture is seen when it is indexed: all of it, or the middle that crop leaves of resize.
     view: Literal["whole", "center"] = "whole"
+    #: Sides at which that is seen, and whether mirrored too; features are averaged. More of them find more, and take longer.
+    sizes: Annotated[tuple[Annotated[int, Field(ge=32, le=1_024)], ...], Field(min_length=1, max_length=8)] | None = (
+        None
+    )
+    mirror: bool | None = None
     #: Pictures are resized to resize x resize, of which crop x crop is seen, at random in training.
     resize: Positive | None = None
     crop: Positive | None = None

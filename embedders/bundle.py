@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 from topicidx.embedders.protocols import Scores
 from topicidx.errors import SpaceDamagedError, SpaceNotFoundError, SpaceVersionError
 
-FORMAT_VERSION = 1
+#: 2 knows heads with hidden layers, several sizes of a picture, and backgrounds; what 1 wrote is read as well.
+FORMAT_VERSION = 2
 MANIFEST = "space.json"
 
 Tensors = Mapping[str, NDArray[Any]]

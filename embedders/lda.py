@@ -155,9 +155,15 @@ class LdaTextEncoder:
         Each row depends on its text's words alone, to the bit: not on their order, nor on the other texts. A text
         without any known word gets the prior of a document: the same weight on every topic.
         """
-        bags = [self.vocabulary.bag_of_words(self.normalizer.stems(text)) for text in texts]
-        rows = list(_infer(self.gensim_model, bags))
+        rows = list(_infer(self.gensim_model, (self._bag(text) for text in texts)))
         return np.stack(rows) if rows else np.empty((0, self.dimensions), dtype=np.float32)
+
+    def words_of(self, text: str) -> NDArray[np.int32]:
+        """The known words of `text`, int32 (n, 2): word id and count."""
+        return np.array(self._bag(text), dtype=np.int32).reshape(-1, 2)
+
+    def _bag(self, text: str) -> BagOfWords:
+        return self.vocabulary.bag_of_words(self.normalizer.stems(text))
 
     def knows(self, text: str) -> bool:
         """True when the vocabulary has a word of `text`."""

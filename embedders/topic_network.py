@@ -1,5 +1,6 @@
 """TopicNetwork: a GoogLeNet whose last layer predicts topics, in the parts that are frozen or trained."""
 
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import torch
@@ -9,27 +10,108 @@ from topicidx.embedders.networks.architectures import Architecture
 
 Layers = Literal["all", "tail", "head"]
 
-#: Width of the pooled features of both architectures.
+#: Which layers' pooled outputs the head sees: inception 5b's as published, or those of 4e and 5b.
+Features = Literal["last", "several"]
+
+#: Width of the pooled features of inception 5b in both architectures, and of 4e.
 FEATURES = 1024
+EARLIER_FEATURES = 832
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSettings:
+    """What comes after the pooled features.
+
+    The published head is one linear layer (members=1, hidden=0). Otherwise `members` heads, each with `hidden` ReLU units,
+    learn from different random starts, and their logits are averaged. root: features are square-rooted first, which
+    brings the few large ones, of which ReLU networks have many, nearer to the rest.
+    """
+
+    features: Features = "last"
+    hidden: int = 0
+    members: int = 1
+    root: bool = False
+
+    def __post_init__(self) -> None:
+        if self.features not in {"last", "several"} or self.hidden < 0 or self.members < 1:
+            raise ValueError(f"no such head: {self}")
+        if self.members > 1 and not self.hidden:
+            raise ValueError("the average of several linear heads is one linear head; give them hidden units")
+
+    @property
+    def width(self) -> int:
+        """Length of a picture's features."""
+        return FEATURES + (EARLIER_FEATURES if self.features == "several" else 0)
 
 
 class Head(nn.Module):
-    """Standardised features, dropout, one linear layer: float (n, 1024) -> topic logits (n, topics)."""
+    """Standardised features, dropout, one linear layer: float (n, width) -> topic logits (n, topics)."""
 
     mean: Tensor
     deviation: Tensor
+    #: What every picture has of each topic, whatever it shows, float (topics,): no part of its topic distribution.
+    background: Tensor
+    #: The layers whose outputs are topic logits.
+    last_layers: list[nn.Linear]
 
-    def __init__(self, topics: int, dropout: float) -> None:
+    def __init__(self, topics: int, dropout: float, settings: HeadSettings | None = None) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(FEATURES))
-        self.register_buffer("deviation", torch.ones(FEATURES))
+        settings = settings or HeadSettings()
+        self.topics = topics
+        self.root = settings.root
+        self.register_buffer("mean", torch.zeros(settings.width))
+        self.register_buffer("deviation", torch.ones(settings.width))
+        self.register_buffer("background", torch.zeros(topics))
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(FEATURES, topics)
-        nn.init.normal_(self.linear.weight, std=0.003)
+        self._add_layers(settings)
+
+    def _add_layers(self, settings: HeadSettings) -> None:
+        self.linear = _last_layer(settings.width, self.topics)
+        self.last_layers = [self.linear]
+
+    def standardized(self, features: Tensor) -> Tensor:
+        """Features (n, width) as the layers see them."""
+        return (self.spread(features) - self.mean) / self.deviation
+
+    def spread(self, features: Tensor) -> Tensor:
+        """Features (n, width) before they are brought to mean 0 and deviation 1."""
+        return features.float().sqrt() if self.root else features.float()
+
+    def member_logits(self, features: Tensor) -> Tensor:
+        """Features (n, width) -> every member's topic logits (members, n, topics)."""
+        logits: Tensor = self.linear(self.dropout(self.standardized(features)))
+        return logits[None]
 
     def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.linear(self.dropout((features.float() - self.mean) / self.deviation))
-        return logits
+        return self.member_logits(features).mean(dim=0)
+
+
+class DeepHead(Head):
+    """Several heads with a hidden layer each, their logits averaged: float (n, width) -> topic logits (n, topics)."""
+
+    def _add_layers(self, settings: HeadSettings) -> None:
+        self.members = nn.ModuleList()
+        self.last_layers = []
+        for _ in range(settings.members):
+            last = _last_layer(settings.hidden, self.topics)
+            layers = (
+                nn.Linear(settings.width, settings.hidden),
+                nn.ReLU(inplace=True),
+                nn.Dropout(self.dropout.p),
+                last,
+            )
+            self.members.append(nn.Sequential(*layers))
+            self.last_layers.append(last)
+
+    def member_logits(self, features: Tensor) -> Tensor:
+        inputs = self.standardized(features)
+        return torch.stack([member(self.dropout(inputs)) for member in self.members])
+
+
+def _last_layer(inputs: int, topics: int) -> nn.Linear:
+    layer = nn.Linear(inputs, topics)
+    nn.init.normal_(layer.weight, std=0.003)
+    return layer
 
 
 class TopicNetwork(nn.Module):
@@ -38,12 +120,16 @@ class TopicNetwork(nn.Module):
     Frozen layers stay in eval mode whatever `train()` says: their batch normalisation must not move.
     """
 
-    def __init__(self, architecture: Architecture, topics: int, *, dropout: float = 0.4) -> None:
+    def __init__(
+        self, architecture: Architecture, topics: int, *, dropout: float = 0.4, head: HeadSettings | None = None
+    ) -> None:
         super().__init__()
+        self.head_settings = head or HeadSettings()
         self.trunk: nn.Sequential
         self.tail: nn.Sequential
         self.trunk, self.tail = architecture.build()
-        self.head = Head(topics, dropout)
+        kind = DeepHead if self.head_settings.hidden else Head
+        self.head: Head = kind(topics, dropout, self.head_settings)
         self.trained: Layers = "all"
 
     def freeze(self, trained: Layers) -> None:
@@ -62,12 +148,19 @@ class TopicNetwork(nn.Module):
         return self
 
     def pool(self, maps: Tensor) -> Tensor:
-        """Feature maps of the tail (n, 1024, h, w) -> float32 features (n, 1024): their mean over the picture."""
+        """Feature maps (n, channels, h, w) -> float32 (n, channels): their mean over the picture."""
         return maps.float().mean((2, 3))
 
+    def pooled(self, maps: Tensor) -> Tensor:
+        """Outputs of the trunk (n, 528, h, w) -> float32 features (n, width): what the head sees."""
+        if self.head_settings.features == "last":
+            return self.pool(self.tail(maps))
+        earlier = self.tail[0](maps)
+        return torch.cat([self.pool(earlier), self.pool(self.tail[1:](earlier))], dim=1)
+
     def features(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels (n, 3, h, w) -> float32 features (n, 1024)."""
-        return self.pool(self.tail(self.trunk(pixels)))
+        """Normalised pixels (n, 3, h, w) -> float32 features (n, width)."""
+        return self.pooled(self.trunk(pixels))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalised pixels (n, 3, h, w) -> topic logits (n, topics)."""
@@ -75,7 +168,19 @@ class TopicNetwork(nn.Module):
         return logits
 
 
-def topic_distribution(logits: Tensor) -> Tensor:
-    """Topic logits (n, topics) -> theta (n, topics): sigmoids divided by their sum."""
+def topic_distribution(logits: Tensor, background: Tensor | None = None) -> Tensor:
+    """Topic logits (n, topics) -> theta (n, topics): sigmoids divided by their sum, without `background`."""
     # exp(log sigmoid) normalised: the same quotient, but it survives activations that underflow.
-    return torch.softmax(nn.functional.logsigmoid(logits.float()), dim=1)
+    theta = torch.softmax(nn.functional.logsigmoid(logits.float()), dim=1)
+    return theta if background is None else without_background(theta, background)
+
+
+def without_background(theta: Tensor, background: Tensor) -> Tensor:
+    """What of theta (n, topics) lies above `background` (topics,), which sums to less than 1, divided by its sum.
+
+    A network that is unsure gives every picture a little of every topic, and so all words more than they deserve.
+    """
+    if not background.any():
+        return theta
+    above = (theta - background).clamp(min=0)
+    return above / above.sum(dim=-1, keepdim=True)

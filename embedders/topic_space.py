@@ -35,6 +35,9 @@ WORD_VECTORS = "words.safetensors"
 VOCABULARY = "vocabulary.jsonl"
 IMAGE_TENSORS = "image.safetensors"
 
+#: What the average picture scores at least, for the sake of words of topics that the network sees in no picture.
+SMALLEST_AVERAGE = np.float32(0.05)
+
 
 class TopicSpace:
     """A topic space opened from its folder; encoders and word vectors are read when first used."""
@@ -163,15 +166,20 @@ def write_topic_space(
     provenance: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     attachments: Mapping[str, bytes] | None = None,
+    average_picture: Float32 | None = None,
 ) -> TopicSpace:
     """Write a bundle to `folder`, whole or not at all, in place of the one there, and open it.
 
     `attachments` are further files by name (training.png, training.jsonl); like provenance and metrics they are no part
-    of a fingerprint. Raises SpaceError where something other than a topic space is in the way.
+    of a fingerprint. `average_picture`, float32 (dimensions,), is the mean of the vectors that `image` gives pictures: lift
+    vectors are divided by what it scores, so that the average picture scores 1 for every word.
+    Raises SpaceError where something other than a topic space is in the way.
     """
     if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise SpaceError(f"{folder} exists and is no topic space; name another place with --space")
     lift, topics = text.word_vectors()
+    if average_picture is not None and text.scores == "lift":
+        lift = lift / np.maximum(lift @ average_picture, SMALLEST_AVERAGE)[:, None]
     text_tensors = text.tensors()
     words = {"lift": lift, "topics": topics}
     entry = TextEntry(

@@ -1,18 +1,18 @@
-"""Batches of trunk outputs for training: computed once and kept on disk behind a frozen trunk, or afresh each epoch."""
+"""Batches for training: outputs of the trunk, or features where only the head learns; kept on disk, or computed afresh."""
 
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicidx.embedders.googlenet_encoder import ViewSettings
+from topicidx.embedders.googlenet_encoder import FeatureExtractor, ViewSettings
 from topicidx.embedders.networks.architectures import Architecture
 from topicidx.embedders.pictures import open_picture, random_view
 from topicidx.embedders.precision import CPU_CHUNK, mixed_precision
@@ -28,10 +28,12 @@ Done = Callable[[int, int], None]
 
 
 class Inputs(Protocol):
-    """Where a training loop gets the trunk's outputs from."""
+    """Where a training loop gets its inputs from: the trunk's outputs (n, 528, h, w), or features (n, width) if `pooled`."""
+
+    pooled: bool
 
     def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        """Augmented batches in `order`: places (n,) and trunk outputs (n, 528, h, w)."""
+        """Batches to learn from, in `order`: places (n,) and inputs, of random views where there are any."""
 
     def evaluation_batches(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
         """Batches as indexing sees them: the same view of a picture every time."""
@@ -48,7 +50,12 @@ class ViewReader:
         self.architecture = architecture
         self.plan = plan
         self.seed = seed
+        self.indexed = ViewSettings(plan.view, plan.resize, plan.crop, plan.sizes, plan.mirror)
         self.unreadable: dict[int, str] = {}
+
+    def readable(self, order: Places) -> Places:
+        """Those of `order` that have not turned out to be unreadable."""
+        return order[~np.isin(order, list(self.unreadable))]
 
     def read(self, order: Places, views: Sequence[View], epoch: int = 0) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Place and views, uint8 (views, crop, crop, 3), of each picture in `order` that can be decoded."""
@@ -70,24 +77,28 @@ class ViewReader:
         self, order: Places, views: Sequence[View], batch_size: int, epoch: int = 0
     ) -> Iterator[tuple[Places, Tensor]]:
         """Places (n,) and normalised pixels (n x views, 3, crop, crop), the views of a picture together."""
+        for places, pixels in self.pictures(order, views, batch_size, epoch):
+            yield places, self.architecture.normalize(torch.from_numpy(pixels))
+
+    def pictures(
+        self, order: Places, views: Sequence[View], batch_size: int, epoch: int = 0
+    ) -> Iterator[tuple[Places, NDArray[np.uint8]]]:
+        """Places (n,) and uint8 (n x views, side, side, 3), the views of a picture together."""
         places: list[int] = []
         pixels: list[NDArray[np.uint8]] = []
         for place, stack in self.read(order, views, epoch):
             places.append(place)
             pixels.append(stack)
             if len(places) == batch_size:
-                yield np.array(places), self._normalized(pixels)
+                yield np.array(places), np.concatenate(pixels)
                 places, pixels = [], []
         if places:
-            yield np.array(places), self._normalized(pixels)
-
-    def _normalized(self, pixels: list[NDArray[np.uint8]]) -> Tensor:
-        return self.architecture.normalize(torch.from_numpy(np.concatenate(pixels)))
+            yield np.array(places), np.concatenate(pixels)
 
     def _decode(self, place: int, views: Sequence[View], epoch: int) -> NDArray[np.uint8]:
         plan = self.plan
-        image = open_picture(self.paths[place], at_least=plan.resize).image
-        indexed = ViewSettings(plan.view, plan.resize, plan.crop).pixels(image)
+        image = open_picture(self.paths[place], at_least=max(plan.resize, self.indexed.input_size)).image
+        indexed = self.indexed.pixels(image)
         rng = np.random.default_rng((self.seed, place, epoch))
         made = {"indexed": lambda: indexed, "mirrored": lambda: indexed[:, ::-1],
                 "random": lambda: random_view(image, plan.resize, plan.crop, rng)}  # fmt: skip
@@ -101,6 +112,7 @@ class PictureInputs:
     reader: ViewReader
     network: TopicNetwork
     device: torch.device
+    pooled: bool = False
 
     def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
         for places, pixels in self.reader.batches(order, ("random",), batch_size, epoch):
@@ -120,6 +132,8 @@ class CachedInputs:
 
     Stored as bfloat16, (pictures, views, h, w, channels).
     """
+
+    pooled = False
 
     def __init__(
         self, pictures: int, views: int, maps: tuple[int, int, int], folder: Path, device: torch.device
@@ -180,6 +194,63 @@ class CachedInputs:
     def _read(self, places: Places, views: Places) -> Tensor:
         rows = torch.from_numpy(self._maps[places, views]).view(torch.bfloat16)
         return rows.permute(0, 3, 1, 2).to(self._device, torch.float32)
+
+
+class FeatureInputs:
+    """Features of pictures as indexing sees them, for a head that learns alone: computed once and kept, or afresh each time.
+
+    Kept as float32 (pictures, width), in a file that vanishes with the process.
+    """
+
+    pooled = True
+
+    def __init__(self, reader: ViewReader, extract: FeatureExtractor) -> None:
+        self._reader = reader
+        self._extract = extract
+        self._file: Any = None
+        self._kept: np.memmap[tuple[int, ...], np.dtype[np.float32]] | None = None
+
+    def keep(self, order: Places, folder: Path, *, bytes_allowed: int, done: Done | None = None) -> bool:
+        """Compute the features of all pictures in `order`, once. False, and nothing done, where they have no room."""
+        shape = (len(self._reader.paths), self._extract.width)
+        room = min(bytes_allowed, int(0.8 * shutil.disk_usage(folder).free))
+        if 4 * shape[0] * shape[1] > room:
+            return False
+        file = tempfile.TemporaryFile(dir=folder, prefix="training-")  # noqa: SIM115 lives as long as the array
+        kept: np.memmap[tuple[int, ...], np.dtype[np.float32]] = np.memmap(
+            file, dtype=np.float32, mode="w+", shape=shape
+        )
+        completed = 0
+        for places, features in self._computed(order, self._extract.chunk or 128):
+            kept[places] = features.cpu().numpy()
+            completed += len(places)
+            if done:
+                done(completed + len(self._reader.unreadable), len(order))
+        self._file, self._kept = file, kept
+        return True
+
+    def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
+        del epoch
+        return self.evaluation_batches(order, batch_size)
+
+    def evaluation_batches(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
+        if self._kept is None:
+            yield from self._computed(order, batch_size)
+            return
+        for places in _chunks(order, batch_size):
+            yield places, torch.from_numpy(self._kept[places]).to(self._extract.device)
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._kept = None
+        if self._file is not None:
+            self._file.close()
+
+    def _computed(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
+        chunk = self._extract.chunk or batch_size
+        for places, pixels in self._reader.pictures(order, ("indexed",), batch_size):
+            parts = [self._extract(pixels[begin : begin + chunk]) for begin in range(0, len(places), chunk)]
+            yield places, torch.cat(parts)
 
 
 def _chunks(order: Places, size: int) -> Iterator[Places]:

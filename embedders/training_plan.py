@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from topicidx.embedders.topic_network import Layers
+from topicidx.embedders.topic_network import Features, HeadSettings, Layers
 from topicidx.errors import SettingsError
 from topicidx.settings import TrainingSettings
 
@@ -12,11 +12,18 @@ from topicidx.settings import TrainingSettings
 class TrainingPlan:
     """How a network is trained; epochs are passes over the training pictures.
 
-    First the new layer learns alone for `head_epochs`, so that its random start does not disturb what ImageNet taught the
+    First the head learns alone for `head_epochs`, so that its random start does not disturb what ImageNet taught the
     tail; then all of `layers` learn for up to `epochs`, ending when `patience` epochs brought no better validation loss.
     """
 
     layers: Layers
+    features: Features
+    root: bool
+    hidden: int
+    members: int
+    dropout: float
+    word_loss: float
+    calibrate: bool
     head_epochs: int
     epochs: int
     patience: int
@@ -30,40 +37,70 @@ class TrainingPlan:
     view: Literal["whole", "center"]
     resize: int
     crop: int
+    sizes: tuple[int, ...]
+    mirror: bool
     views: int
+
+    @property
+    def head(self) -> HeadSettings:
+        return HeadSettings(self.features, self.hidden, self.members, self.root)
+
+    @property
+    def sees_views(self) -> bool:
+        """True where nothing below the head learns: it then learns from the views that indexing sees, and no others."""
+        return self.layers == "head"
 
     @classmethod
     def adapted(cls, settings: TrainingSettings, pictures: int) -> "TrainingPlan":
         """Settings with every None replaced by what suits `pictures` training pictures.
 
-        AdamW with a low rate for pretrained layers reaches the published recipe's loss in a few passes instead of
-        hundreds. Few pictures need more passes, many need fewer. Raises SettingsError where settings contradict.
+        A head alone, with a hidden layer, on several layers' features of several views, finds more than a trained tail
+        under a linear layer does (benchmarks/quality.md), in a small part of the time. AdamW with a low rate for
+        pretrained layers reaches the published recipe's loss in a few passes instead of hundreds. Few pictures need more
+        passes, many need fewer. Raises SettingsError where settings contradict.
         """
-        layers: Layers = settings.layers or ("all" if settings.init == "random" else "tail")
+        pretrained = settings.init != "random"
+        sgd = settings.optimizer == "sgd"
+        layers: Layers = settings.layers or ("all" if not pretrained else "tail" if sgd else "head")
+        rich = layers == "head" and pretrained and not sgd
         crop = settings.crop or 224
         resize = settings.resize or round(crop * 8 / 7)
         if resize < crop:
             raise SettingsError(f"training.resize ({resize}) is smaller than training.crop ({crop})")
         if crop < 32:
             raise SettingsError(f"training.crop ({crop}) is below 32, the least a GoogLeNet can see")
-        pretrained = settings.init != "random"
-        sgd = settings.optimizer == "sgd"
-        rate = settings.learning_rate or (0.003 if sgd else 3e-4 if pretrained else 1e-3)
+        rate = settings.learning_rate or (0.003 if sgd else 3e-4 if pretrained and layers != "head" else 1e-3)
         head_epochs = settings.head_epochs
         if head_epochs is None:
-            head_epochs = 0 if sgd or not pretrained else _passes(60_000, pictures, least=1, most=30)
+            head_epochs = (
+                0 if sgd or not pretrained or layers == "head" else _passes(60_000, pictures, least=1, most=30)
+            )
         epochs = settings.epochs
         if epochs is None:
-            epochs = (
-                _passes(40_000, pictures, least=2, most=30)
-                if pretrained
-                else _passes(20_000, pictures, least=4, most=60)
+            if layers == "head":
+                epochs = _passes(170_000, pictures, least=3, most=30)
+            elif pretrained:
+                epochs = _passes(40_000, pictures, least=2, most=30)
+            else:
+                epochs = _passes(20_000, pictures, least=4, most=60)
+        hidden = settings.hidden if settings.hidden is not None else (1_024 if rich else 0)
+        members = settings.members or (3 if rich and hidden else 1)
+        if members > 1 and not hidden:
+            raise SettingsError(
+                f"training.members ({members}) is more than 1 and training.hidden is 0: the average of linear heads is one"
             )
         return cls(
             layers=layers,
+            features=settings.features or ("several" if rich else "last"),
+            root=settings.root if settings.root is not None else rich,
+            hidden=hidden,
+            members=members,
+            dropout=settings.dropout if settings.dropout is not None else (0.5 if rich else 0.4),
+            word_loss=settings.word_loss if settings.word_loss is not None else float(rich),
+            calibrate=settings.calibrate,
             head_epochs=head_epochs,
             epochs=epochs,
-            patience=settings.patience,
+            patience=settings.patience or (epochs if layers == "head" else 4),
             batch_size=min(settings.batch_size or (64 if pictures >= 2_000 else 32), max(1, pictures)),
             optimizer=settings.optimizer,
             head_learning_rate=settings.learning_rate or (0.003 if sgd else 1e-3),
@@ -74,6 +111,8 @@ class TrainingPlan:
             view=settings.view,
             resize=resize,
             crop=crop,
+            sizes=settings.sizes or ((crop, round(crop * 10 / 7)) if rich else (crop,)),
+            mirror=settings.mirror if settings.mirror is not None else False,
             views=settings.views or 6,
         )
 

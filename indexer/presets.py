@@ -19,6 +19,12 @@ _INSTACITIES1M: dict[str, dict[str, Any]] = {
     },
     "training": {
         "layers": "tail",
+        "features": "last",
+        "root": False,
+        "hidden": 0,
+        "members": 1,
+        "word_loss": 0.0,
+        "calibrate": False,
         "head_epochs": 0,
         "epochs": 217,
         "patience": 217,
@@ -31,6 +37,8 @@ _INSTACITIES1M: dict[str, dict[str, Any]] = {
         "view": "center",
         "resize": 300,
         "crop": 224,
+        "sizes": (224,),
+        "mirror": False,
     },
 }  # fmt: skip
 

@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.protocols import TextEncoder
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
@@ -113,6 +116,7 @@ def train(
         provenance=provenance | {"training": asdict(result.plan)},
         metrics=_metrics(result),
         attachments=_attachments(result),
+        average_picture=result.average,
     )
     return TrainReport(
         space, len(posts), len(text.vocabulary), result.training_pictures, result.validation_pictures, result.epochs,
@@ -146,8 +150,18 @@ def _train_image(
     # A caption without a single known word says nothing of its picture.
     telling = [place for place, document in enumerate(documents) if text.knows(document)]
     topics = text.encode([documents[place] for place in telling])
-    examples = [Example(posts[place].image, posts[place].path, row) for place, row in zip(telling, topics, strict=True)]
-    return train_image_encoder(examples, training, seed=seed, cache_folder=cache_folder, progress=progress)
+    topic_words: NDArray[np.float32] | None = None
+    words: Sequence[NDArray[np.int32] | None] = [None] * len(telling)
+    if isinstance(text, LdaTextEncoder):
+        topic_words = text.topic_words
+        words = [text.words_of(documents[place]) for place in telling]
+    examples = [
+        Example(posts[place].image, posts[place].path, row, bag)
+        for place, row, bag in zip(telling, topics, words, strict=True)
+    ]
+    return train_image_encoder(
+        examples, training, seed=seed, cache_folder=cache_folder, progress=progress, topic_words=topic_words
+    )
 
 
 def _metrics(result: "TrainingResult") -> dict[str, Any]:

@@ -412,7 +412,7 @@ def test_an_undamaged_space_can_be_read(space_folder: Path) -> None:
     read_everything(space_folder)
 
 
-@pytest.mark.parametrize("version", [2, 99])
+@pytest.mark.parametrize("version", [3, 99])
 def test_a_newer_format_asks_for_a_newer_topicidx(space_folder: Path, version: int) -> None:
     edit_manifest(format_version=version, text="unheard of")(space_folder)
     with pytest.raises(SpaceVersionError, match=f"format {version}.*upgrade topicidx") as caught:

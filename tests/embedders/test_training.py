@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from topicidx.embedders import training
+from topicidx.embedders import training_run
 from topicidx.embedders.googlenet_encoder import GoogLeNetImageEncoder
 from topicidx.embedders.networks.architectures import ARCHITECTURES
 from topicidx.embedders.topic_network import TopicNetwork
@@ -26,13 +26,12 @@ from topicidx.embedders.training import (
     Example,
     Progress,
     TrainingResult,
-    make_optimizer,
     split_by_key,
-    topic_loss,
     train_image_encoder,
 )
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.embedders.training_plot import plot_training
+from topicidx.embedders.training_run import make_optimizer, topic_loss
 from topicidx.errors import SettingsError, TrainingError
 from topicidx.settings import TrainingSettings
 
@@ -78,7 +77,9 @@ def weight_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pretrained(weight_file: Path) -> TrainingSettings:
     """The published layers learn, behind a frozen trunk."""
-    return TrainingSettings(init=str(weight_file), crop=32, epochs=2, head_epochs=2, batch_size=10, views=3)
+    return TrainingSettings(
+        init=str(weight_file), layers="tail", crop=32, epochs=2, head_epochs=2, batch_size=10, views=3
+    )
 
 
 @dataclass
@@ -328,7 +329,7 @@ def test_training_ends_when_patience_is_at_its_end(
     examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([5.0, 4.0, 4.5, 4.0, 3.0])  # the fourth is no gain on the second; the fifth is never asked for
-    monkeypatch.setattr(training._Run, "_validate", lambda run, validation: next(losses))
+    monkeypatch.setattr(training_run.TrainingRun, "_validate", lambda run, validation: next(losses))
     result, _ = train(examples[:12], RANDOM.model_copy(update={"patience": 2}), tmp_path)
     assert [epoch.validation_loss for epoch in result.epochs] == [5.0, 4.0, 4.5, 4.0]
     assert [epoch.best for epoch in result.epochs] == [True, True, False, False]
@@ -369,7 +370,7 @@ def test_only_the_new_layer_learns_before_the_others_join(
         learning.append({name.split(".")[0] for name, value in network.named_parameters() if value.requires_grad})
         return make_optimizer(network, *rest)
 
-    monkeypatch.setattr(training, "make_optimizer", noted)
+    monkeypatch.setattr(training_run, "make_optimizer", noted)
     train(examples[:12], pretrained.model_copy(update={"epochs": 1, "head_epochs": 1}), tmp_path)
     assert learning == [{"head"}, {"tail", "head"}]
 

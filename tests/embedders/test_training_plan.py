@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from topicidx.embedders.topic_network import HeadSettings
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.errors import SettingsError
+from topicidx.indexer.presets import preset_settings
 from topicidx.settings import TrainingSettings
 
 PICTURES = st.integers(1, 3_000_000)
@@ -73,14 +75,32 @@ def test_a_batch_size_that_is_set_is_cut_to_the_pictures_there_are() -> None:
     assert TrainingPlan.adapted(asked, 7).batch_size == 7
 
 
-def test_pretrained_networks_train_their_tail_and_random_ones_everything() -> None:
+def test_pretrained_networks_train_a_deep_head_and_random_ones_everything() -> None:
     pretrained = TrainingPlan.adapted(TrainingSettings(), 5_000)
-    assert (pretrained.layers, pretrained.standardize) == ("tail", True)
-    assert pretrained.head_epochs > 0
-    assert pretrained.pretrained_learning_rate < pretrained.learning_rate
+    assert (pretrained.layers, pretrained.standardize) == ("head", True)
+    assert pretrained.head == HeadSettings("several", 1_024, 3, root=True)
+    assert pretrained.word_loss > 0
+    assert pretrained.patience == pretrained.epochs
     random = TrainingPlan.adapted(TrainingSettings(init="random"), 5_000)
     assert (random.layers, random.standardize, random.head_epochs) == ("all", False, 0)
+    assert (random.head, random.word_loss, random.sizes) == (HeadSettings(), 0, (224,))
     assert random.pretrained_learning_rate == random.learning_rate
+
+
+def test_a_trained_tail_keeps_its_linear_head_and_learns_after_it_and_more_slowly() -> None:
+    tail = TrainingPlan.adapted(TrainingSettings(layers="tail"), 5_000)
+    assert tail.head_epochs > 0
+    assert tail.pretrained_learning_rate < tail.learning_rate < tail.head_learning_rate
+    assert (tail.head, tail.word_loss, tail.sizes, tail.patience) == (HeadSettings(), 0, (224,), 4)
+
+
+def test_the_preset_is_the_published_recipe_to_the_letter() -> None:
+    preset = TrainingSettings(**preset_settings("instacities1m")["training"])
+    plan = TrainingPlan.adapted(preset, 800_000)
+    assert (plan.head, plan.dropout, plan.word_loss, plan.calibrate) == (HeadSettings(), 0.4, 0, False)
+    assert (plan.sizes, plan.mirror, plan.view, plan.resize, plan.crop) == ((224,), False, "center", 300, 224)
+    assert (plan.layers, plan.optimizer, plan.batch_size, plan.epochs) == ("tail", "sgd", 560, 217)
+    assert (plan.standardize, plan.learning_rate, plan.weight_decay) == (False, 0.003, 2e-4)
 
 
 def test_sgd_has_the_numbers_of_the_published_recipe() -> None:
@@ -103,6 +123,7 @@ def test_no_weight_decay_can_be_asked_for() -> None:
         ({"resize": 223}, "training.resize"),
         ({"crop": 31}, "training.crop"),
         ({"crop": 1, "resize": 1}, "training.crop"),
+        ({"hidden": 0, "members": 2}, "training.members"),
     ],
 )
 def test_contradicting_settings_are_refused_by_name(contradiction: dict[str, int], named: str) -> None:
