@@ -204,9 +204,7 @@ def test_cities_are_filtered_whatever_their_spelling(index: Index, match: Match)
         assert len(hits) == sum(city_key(LABELS[row % 3]) in keys for row in range(250))
     with pytest.raises(UnknownCityError, match=r"no picture in the store is of the city 'lundon'.*did you mean london"):
         index.search("beach", city=["london", "lundon"], match=match)
-    assert (
-        index.search("beach", city=[], limit=3, match=match) == index.search("beach", limit=3, match=match)
-    )
+    assert index.search("beach", city=[], limit=3, match=match) == index.search("beach", limit=3, match=match)
 
 
 @pytest.mark.parametrize("match", ["all", "mean"])
