@@ -58,8 +58,8 @@ class TrainingSettings(BaseModel):
     #: Which layers learn: the head alone (the default behind pretrained layers), the published recipe's tail (inception 4e
     #: to 5b) and head, or everything (the default from random weights).
     layers: Literal["all", "tail", "head"] | None = None
-    #: What the head sees: the pooled output of inception 5b, as published, or those of 4e and 5b (the default where the
-    #: head learns alone), and whether their square roots.
+    #: What the head sees: the pooled output of inception 5b, as published, or those of six modules from 3b to 5b (the
+    #: default where the head learns alone), and whether their square roots.
     features: Literal["last", "several"] | None = None
     root: bool | None = None
     #: Units of the head's hidden layer; 0 is the published linear layer, 1024 the default where the head learns alone.

@@ -1,6 +1,7 @@
 """TopicNetwork: a GoogLeNet whose last layer predicts topics, in the parts that are frozen or trained."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, Self
 
 import torch
@@ -10,12 +11,14 @@ from topicidx.embedders.networks.architectures import Architecture
 
 Layers = Literal["all", "tail", "head"]
 
-#: Which layers' pooled outputs the head sees: inception 5b's as published, or those of 4e and 5b.
+#: Which layers' pooled outputs the head sees: inception 5b's, as published, or those of `TAPPED`.
 Features = Literal["last", "several"]
 
-#: Width of the pooled features of inception 5b in both architectures, and of 4e.
+#: Width of the pooled features of inception 5b, in both architectures.
 FEATURES = 1024
-EARLIER_FEATURES = 832
+#: Inception modules of which several features are made, and how wide their outputs are in both architectures: the earlier
+#: ones tell of colours and textures what the last has forgotten.
+TAPPED = {"3b": 480, "4b": 512, "4d": 528, "4e": 832, "5a": 832, "5b": FEATURES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class HeadSettings:
     @property
     def width(self) -> int:
         """Length of a picture's features."""
-        return FEATURES + (EARLIER_FEATURES if self.features == "several" else 0)
+        return sum(TAPPED.values()) if self.features == "several" else FEATURES
 
 
 class Head(nn.Module):
@@ -151,16 +154,16 @@ class TopicNetwork(nn.Module):
         """Feature maps (n, channels, h, w) -> float32 (n, channels): their mean over the picture."""
         return maps.float().mean((2, 3))
 
-    def pooled(self, maps: Tensor) -> Tensor:
-        """Outputs of the trunk (n, 528, h, w) -> float32 features (n, width): what the head sees."""
-        if self.head_settings.features == "last":
-            return self.pool(self.tail(maps))
-        earlier = self.tail[0](maps)
-        return torch.cat([self.pool(earlier), self.pool(self.tail[1:](earlier))], dim=1)
-
     def features(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels (n, 3, h, w) -> float32 features (n, width)."""
-        return self.pooled(self.trunk(pixels))
+        """Normalised pixels (n, 3, h, w) -> float32 features (n, width): what the head sees."""
+        if self.head_settings.features == "last":
+            return self.pool(self.tail(self.trunk(pixels)))
+        pooled, maps = [], pixels
+        for name, layer in chain(self.trunk.named_children(), self.tail.named_children()):
+            maps = layer(maps)
+            if name[-2:] in TAPPED:
+                pooled.append(self.pool(maps))
+        return torch.cat(pooled, dim=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalised pixels (n, 3, h, w) -> topic logits (n, topics)."""

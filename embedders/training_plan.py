@@ -89,9 +89,14 @@ class TrainingPlan:
             raise SettingsError(
                 f"training.members ({members}) is more than 1 and training.hidden is 0: the average of linear heads is one"
             )
+        features: Features = settings.features or ("several" if rich else "last")
+        if features == "several" and layers != "head":
+            raise SettingsError(
+                f'training.features is "several" and training.layers "{layers}": only a head alone learns from several layers'
+            )
         return cls(
             layers=layers,
-            features=settings.features or ("several" if rich else "last"),
+            features=features,
             root=settings.root if settings.root is not None else rich,
             hidden=hidden,
             members=members,

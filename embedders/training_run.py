@@ -138,7 +138,8 @@ class TrainingRun:
         if self.inputs.pooled:
             return inputs
         with mixed_precision(self.device):
-            return self.network.pooled(inputs)
+            maps = self.network.tail(inputs)
+        return self.network.pool(maps)
 
     def _loss(self, member_logits: Tensor, places: Places) -> Tensor:
         """The mean over heads, from logits (members, n, topics)."""

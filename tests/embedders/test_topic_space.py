@@ -551,3 +551,13 @@ def test_a_reader_sees_the_old_space_until_the_new_one_is_whole(
         (building / "half").write_text("")
         read_everything(space_folder)
     assert [path.name for path in space_folder.iterdir()] == ["half"]
+
+
+def test_the_average_picture_scores_one_for_every_word(text_encoder: LdaTextEncoder, tmp_path: Path) -> None:
+    average = np.random.default_rng(0).dirichlet(np.ones(text_encoder.dimensions)).astype(np.float32)
+    plain = write_topic_space(tmp_path / "plain", text_encoder)
+    scaled = write_topic_space(tmp_path / "scaled", text_encoder, average_picture=average)
+    words = list(range(len(text_encoder.vocabulary)))
+    np.testing.assert_allclose(scaled.words.vectors("lift", words) @ average, 1, rtol=1e-4)
+    np.testing.assert_array_equal(scaled.words.vectors("topics", words), plain.words.vectors("topics", words))
+    assert scaled.query_side != plain.query_side

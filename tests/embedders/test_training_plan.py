@@ -124,6 +124,7 @@ def test_no_weight_decay_can_be_asked_for() -> None:
         ({"crop": 31}, "training.crop"),
         ({"crop": 1, "resize": 1}, "training.crop"),
         ({"hidden": 0, "members": 2}, "training.members"),
+        ({"layers": "tail", "features": "several"}, "training.features"),
     ],
 )
 def test_contradicting_settings_are_refused_by_name(contradiction: dict[str, int], named: str) -> None:
