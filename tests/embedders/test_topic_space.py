@@ -554,7 +554,7 @@ def test_a_reader_sees_the_old_space_until_the_new_one_is_whole(
 
 
 def test_the_average_picture_scores_one_for_every_word(text_encoder: LdaTextEncoder, tmp_path: Path) -> None:
-    average = np.random.default_rng(0).dirichlet(np.ones(text_encoder.dimensions)).astype(np.float32)
+    average = np.random.default_rng(0).dirichlet(np.full(text_encoder.dimensions, 5.0)).astype(np.float32)
     plain = write_topic_space(tmp_path / "plain", text_encoder)
     scaled = write_topic_space(tmp_path / "scaled", text_encoder, average_picture=average)
     words = list(range(len(text_encoder.vocabulary)))
