@@ -114,7 +114,7 @@ def print_row(name: str, bench: "Bench", lda: dict[str, Any], training: dict[str
         f"{queries.estimates[method][measure].mean:.3f}"
         for method in found.methods
         for queries in found.sets
-        for measure in ("mAP", "P@5")
+        for measure in ("AP", "P@5")
     ]
     cells += ["-" if each.ratio is None else f"{each.ratio:.2f}" for each in found.calibration if 0.5 <= each.low < 16]
     print(f"| {name} | {' | '.join(cells)} | {(time.perf_counter() - began) / 60:.1f} |", flush=True)

@@ -21,7 +21,7 @@ from topicidx.errors import TrainingError
 
 #: Iterations over which the published recipe's learning rate falls: so many that it stays nearly constant.
 PUBLISHED_ITERATIONS = 10_000_000
-#: Training pictures of which statistics are taken: the features' means and deviations, and the average picture's topics.
+#: Pictures of which statistics are taken: the features' means and deviations, the average picture's topics, the background.
 SAMPLE = 2_048
 
 
@@ -112,15 +112,15 @@ class TrainingRun:
         head.mean.copy_(features.mean(dim=0))
         head.deviation.copy_(features.std(dim=0, correction=0) + 1e-3)
 
-    def _sample(self, training: Places) -> Places:
-        return np.random.default_rng(self.seed).permutation(training)[:SAMPLE]
+    def _sample(self, order: Places) -> Places:
+        return np.random.default_rng(self.seed).permutation(order)[:SAMPLE]
 
     @torch.no_grad()
     def _calibrate(self, training: Places, validation: Places) -> NDArray[np.float32] | None:
         if self.words is None or not self.plan.calibrate:
             return None
         _, learned_from = self._distributions(self._sample(training))
-        places, others = self._distributions(validation)
+        places, others = self._distributions(self._sample(validation))
         background = choose_background(learned_from.mean(dim=0), others, self.words, places)
         self.network.head.background.copy_(background)
         average: NDArray[np.float32] = without_background(learned_from, background).mean(dim=0).cpu().numpy()

@@ -166,13 +166,14 @@ def _train_image(
 
 def _metrics(result: "TrainingResult") -> dict[str, Any]:
     best = min(result.epochs, key=lambda epoch: epoch.validation_loss)
+    background = float(result.encoder.tensors()["head.background"].sum())
     return {
         "training_pictures": result.training_pictures,
         "validation_pictures": result.validation_pictures,
         "unreadable_pictures": len(result.unreadable),
         "best_epoch": best.epoch,
         "validation_loss": best.validation_loss,
-    }
+    } | ({} if result.average is None else {"background": round(background, 4)})
 
 
 def _attachments(result: "TrainingResult") -> dict[str, bytes]:
