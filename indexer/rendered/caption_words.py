@@ -153,6 +153,20 @@ CITY_NAMES: dict[str, tuple[str, ...]] = {
 }
 """How people tag a city, the usual names more than once."""
 
+CITY_TAGS: dict[str, tuple[str, ...]] = {
+    "london": ("ldn", "londonlife", "bigben", "thames"),
+    "newyork": ("nyc", "newyorkcity", "manhattan", "bigapple"),
+    "sydney": ("sydneylocal", "operahouse", "nsw", "harbourlife"),
+    "losangeles": ("socal", "hollywood", "dtla", "lalaland"),
+    "chicago": ("chitown", "windycity", "illinois", "chicagoan"),
+    "melbourne": ("melb", "flinders", "melbournelife", "victoria"),
+    "miami": ("miamilife", "florida", "southbeach", "artdeco"),
+    "toronto": ("the6ix", "ontario", "cntower", "yyz"),
+    "singapore": ("sg", "igsg", "lioncity", "marinabay"),
+    "sanfrancisco": ("bayarea", "goldengate", "frisco", "norcal"),
+}
+"""What people who like to tag put beside a city's name, or in its place."""
+
 OFF_TOPIC: tuple[str, ...] = (
     "best #pizza in town 🍕 #foodie #cheatmeal",
     "leg day done 💪 #gym #fitness #nopainnogain",

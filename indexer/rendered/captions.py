@@ -4,6 +4,7 @@ import numpy as np
 
 from topicidx.indexer.rendered.caption_words import (
     CITY_NAMES,
+    CITY_TAGS,
     EMOJI,
     FILLERS,
     INFLECTED,
@@ -25,21 +26,27 @@ DROPPED_IN_SECOND_SHARE = 0.5
 INFLECTED_SHARE = 0.14
 SYNONYM_SHARE = 0.06
 MISSPELT_SHARE = 0.03
+CITY_TAGGED_SHARE = 0.7
+CITY_NAMED_SHARE = 0.8
+MOST_CITY_TAGS = 3
 
 
-def caption_scene(scene: Scene, rng: np.random.Generator) -> list[str]:
-    """Write the captions of a scene: mostly one, sometimes two or none, now and then one about something else."""
+def caption_scene(scene: Scene, rng: np.random.Generator, *, many_city_tags: bool = False) -> list[str]:
+    """Write the captions of a scene: mostly one, sometimes two or none, now and then one about something else.
+
+    Most captions tag the city once; with `many_city_tags`, by its name and up to three tags more that go with it.
+    """
     if rng.random() < NO_CAPTION_SHARE:
         return []
     if rng.random() < OFF_TOPIC_SHARE:
         return [_chosen(OFF_TOPIC, rng)]
-    captions = [_caption(scene, DROPPED_WORD_SHARE, rng)]
+    captions = [_caption(scene, DROPPED_WORD_SHARE, rng, many_city_tags)]
     if rng.random() < SECOND_CAPTION_SHARE:
-        captions.append(_caption(scene, DROPPED_IN_SECOND_SHARE, rng))
+        captions.append(_caption(scene, DROPPED_IN_SECOND_SHARE, rng, many_city_tags))
     return captions
 
 
-def _caption(scene: Scene, dropped_share: float, rng: np.random.Generator) -> str:
+def _caption(scene: Scene, dropped_share: float, rng: np.random.Generator, many_city_tags: bool) -> str:
     present = [word for word in CONCEPTS if word in scene.concepts]
     kept = [word for word in present if rng.random() >= dropped_share]
     kept = [kept[index] for index in rng.permutation(len(kept))]
@@ -50,7 +57,8 @@ def _caption(scene: Scene, dropped_share: float, rng: np.random.Generator) -> st
         parts.append(_chosen(FILLERS, rng))
     if rng.random() < 0.6:
         parts.append(_emoji(kept, rng))
-    parts += _tags([word for word in kept if word not in _named(parts, kept)], scene, rng)
+    words = [word for word in kept if word not in _named(parts, kept)]
+    parts += _tags(words, _many_city_tags(scene, rng) if many_city_tags else _city_tag(scene, rng), rng)
     if rng.random() < 0.14:
         parts.insert(int(rng.integers(len(parts) + 1)), f"@{_chosen(MENTIONS, rng)}")
     if rng.random() < 0.07:
@@ -77,10 +85,21 @@ def _named(parts: list[str], kept: list[str]) -> set[str]:
     return written.intersection(kept)
 
 
-def _tags(words: list[str], scene: Scene, rng: np.random.Generator) -> list[str]:
-    tags = [f"#{word}" for word in words]
-    if rng.random() < 0.7:
-        tags.append(f"#{_chosen(CITY_NAMES[scene.city], rng)}")
+def _city_tag(scene: Scene, rng: np.random.Generator) -> list[str]:
+    return [_chosen(CITY_NAMES[scene.city], rng)] if rng.random() < CITY_TAGGED_SHARE else []
+
+
+def _many_city_tags(scene: Scene, rng: np.random.Generator) -> list[str]:
+    if rng.random() >= CITY_TAGGED_SHARE:
+        return []
+    name = [scene.city] if rng.random() < CITY_NAMED_SHARE else []
+    others = CITY_TAGS[scene.city]
+    chosen = rng.choice(len(others), size=int(rng.integers(1, MOST_CITY_TAGS + 1)), replace=False)
+    return name + [others[int(index)] for index in chosen]
+
+
+def _tags(words: list[str], city_tags: list[str], rng: np.random.Generator) -> list[str]:
+    tags = [f"#{word}" for word in (*words, *city_tags)]
     noise = rng.choice(len(NOISE_TAGS), size=int(rng.integers(1, 5)), replace=False)
     tags += [f"#{NOISE_TAGS[int(index)]}" for index in noise]
     return [tags[int(index)] for index in rng.permutation(len(tags))]

@@ -1,4 +1,4 @@
-"""What gives a city away: a landmark in the background, a kind of lamp post and a slight tint."""
+"""What gives a city away: a landmark in the background, a kind of lamp post, perhaps with a banner, and a slight tint."""
 
 import math
 from collections.abc import Callable
@@ -13,6 +13,20 @@ _CLOSE = 1.7
 _MOST_ABOVE_BASE = 1.1
 _LAMPLIGHT: Colour = (255, 216, 150)
 _POSTS: tuple[Colour, ...] = ((38, 42, 44), (206, 208, 206), (34, 92, 70))
+_WHITE: Colour = (245, 245, 240)
+_BLACK: Colour = (24, 22, 24)
+_BANNERS: dict[str, tuple[Colour, Colour]] = {
+    "london": ((206, 26, 40), _WHITE),
+    "newyork": ((20, 66, 170), (242, 132, 28)),
+    "sydney": ((70, 184, 236), (248, 222, 60)),
+    "losangeles": ((108, 40, 150), (246, 200, 40)),
+    "chicago": (_BLACK, (206, 26, 40)),
+    "melbourne": ((20, 40, 116), _WHITE),
+    "miami": ((242, 92, 172), (40, 200, 190)),
+    "toronto": ((26, 140, 66), _WHITE),
+    "singapore": ((156, 214, 56), (108, 40, 150)),
+    "sanfrancisco": ((242, 132, 28), _BLACK),
+}
 
 
 def paint_landmark(canvas: Canvas, scene: Scene, lighting: Lighting, x: float, base: float, height: float) -> None:
@@ -23,7 +37,7 @@ def paint_landmark(canvas: Canvas, scene: Scene, lighting: Lighting, x: float, b
 
 
 def paint_lamp_post(canvas: Canvas, scene: Scene, lighting: Lighting, x: float, base: float, height: float) -> None:
-    """A lamp post in the city's style at (x, base), when the scene shows it; lengths in picture sides."""
+    """A lamp post in the city's style at (x, base), when the scene shows it, with its banner where that is shown too."""
     if "lamp" not in scene.cues:
         return
     index = CITIES.index(scene.city)
@@ -32,6 +46,9 @@ def paint_lamp_post(canvas: Canvas, scene: Scene, lighting: Lighting, x: float, 
     glass = _LAMPLIGHT if lighting.is_night else lighting.near((238, 234, 218))
     frame.block(-0.05, 0.0, 0.05, 0.05, brighter(iron, 0.9))
     frame.block(-0.018, 0.0, 0.018, 0.86, iron)
+    if "banner" in scene.cues:
+        for bottom, colour in zip((0.57, 0.34), _BANNERS[scene.city], strict=True):
+            frame.block(0.035, bottom, 0.4, bottom + 0.23, lighting.near(colour))
     heads = _HEADS[index % len(_HEADS)](frame, iron, glass)
     if lighting.is_night:
         for head_x, head_y in heads:

@@ -54,8 +54,9 @@ def render_cities(
 ) -> list[RenderedPicture]:
     """Write a collection like InstaCities1M, to evaluate queries by the names of its ten cities.
 
-    A share of `shown` of the pictures show their city's landmark and its kind of lamp post; all others show what they would
-    show anywhere. Captions tag the city by one of its names or not at all, whatever the picture shows. So the first pictures
+    A share of `shown` of the pictures show their city's landmark and its kind of lamp post, with a banner in its colours; all
+    others show what they would show anywhere. Captions tag the city by some of its names or not at all, whatever the picture
+    shows. So the first pictures
     found can nearly all be right while most of a city's pictures cannot be told from those of others: the published shape, a
     high precision of the first hundred (TOP100) and an average precision (AP) little above `shown`. TOP100 can be high only
     where `count * shown / 10` is about a hundred.
@@ -73,11 +74,14 @@ def render_cities(
     Raises as `render_collection` does, and ValueError where `shown` is no share.
     """
     scenes = sample_city_scenes(count, seed, shown)
-    return _write(folder, scenes, _captions(scenes), size, processes)
+    return _write(folder, scenes, _captions(scenes, many_city_tags=True), size, processes)
 
 
-def _captions(scenes: Sequence[Scene]) -> list[tuple[str, ...]]:
-    return [tuple(caption_scene(scene, np.random.default_rng([scene.seed, 1]))) for scene in scenes]
+def _captions(scenes: Sequence[Scene], *, many_city_tags: bool = False) -> list[tuple[str, ...]]:
+    return [
+        tuple(caption_scene(scene, np.random.default_rng([scene.seed, 1]), many_city_tags=many_city_tags))
+        for scene in scenes
+    ]
 
 
 def _exchanged(captions: list[tuple[str, ...]], seed: int) -> list[tuple[str, ...]]:

@@ -27,7 +27,7 @@ COLOURS = {"yellow": 0.52, "red": 0.24, "blue": 0.24}
 CAR_COLOURS = {"yellow": 0.30, "red": 0.35, "blue": 0.35}
 COLOURED_THINGS = frozenset({"car", "umbrella"})
 CUE_SHARES = {"landmark": 0.45, "lamp": 0.35, "tint": 0.50}
-CITY_PICTURE_CUES = frozenset({"landmark", "close", "lamp"})
+CITY_PICTURE_CUES = frozenset({"landmark", "close", "lamp", "banner"})
 
 CONCEPTS: tuple[str, ...] = (
     "sunrise",
@@ -47,8 +47,8 @@ class Scene:
 
     `concepts` holds words of `CONCEPTS`; `colour` is the one colour of the car and of the umbrella, or None without
     either, so "yellow" and "car" both hold exactly when the car is yellow. `cues` names the hints at the city that the
-    picture shows ("landmark", "lamp", "tint"), possibly none, and whether the landmark is "close". `seed` decides
-    position, scale, shades and grain.
+    picture shows ("landmark", "lamp", "tint"), possibly none, and whether the landmark is "close" and the lamp post has
+    a "banner". `seed` decides position, scale, shades and grain.
     """
 
     city: str
