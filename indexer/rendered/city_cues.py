@@ -8,24 +8,29 @@ from topicidx.indexer.rendered.landmarks import LANDMARKS
 from topicidx.indexer.rendered.lighting import Lighting
 from topicidx.indexer.rendered.scenes import CITIES, Scene
 
-# How many times as high a landmark is that is close, but for what would rise too far above the picture: its tip alone may.
+# How many times as high what is close is, but for a landmark that would rise too far above the picture: its tip alone may.
 _CLOSE = 1.7
+_CLOSE_POST = 1.35
 _MOST_ABOVE_BASE = 1.1
 _LAMPLIGHT: Colour = (255, 216, 150)
 _POSTS: tuple[Colour, ...] = ((38, 42, 44), (206, 208, 206), (34, 92, 70))
-_WHITE: Colour = (245, 245, 240)
-_BLACK: Colour = (24, 22, 24)
+# Banners have colours that nothing else in a picture has.
+_PINK: Colour = (246, 60, 190)
+_CYAN: Colour = (20, 214, 220)
+_VIOLET: Colour = (122, 36, 186)
+_ORANGE: Colour = (255, 120, 16)
+_LIME: Colour = (176, 240, 30)
 _BANNERS: dict[str, tuple[Colour, Colour]] = {
-    "london": ((206, 26, 40), _WHITE),
-    "newyork": ((20, 66, 170), (242, 132, 28)),
-    "sydney": ((70, 184, 236), (248, 222, 60)),
-    "losangeles": ((108, 40, 150), (246, 200, 40)),
-    "chicago": (_BLACK, (206, 26, 40)),
-    "melbourne": ((20, 40, 116), _WHITE),
-    "miami": ((242, 92, 172), (40, 200, 190)),
-    "toronto": ((26, 140, 66), _WHITE),
-    "singapore": ((156, 214, 56), (108, 40, 150)),
-    "sanfrancisco": ((242, 132, 28), _BLACK),
+    "london": (_VIOLET, _PINK),
+    "newyork": (_ORANGE, _CYAN),
+    "sydney": (_CYAN, _LIME),
+    "losangeles": (_ORANGE, _VIOLET),
+    "chicago": (_ORANGE, _PINK),
+    "melbourne": (_VIOLET, _CYAN),
+    "miami": (_PINK, _CYAN),
+    "toronto": (_VIOLET, _LIME),
+    "singapore": (_PINK, _LIME),
+    "sanfrancisco": (_ORANGE, _LIME),
 }
 
 
@@ -41,14 +46,15 @@ def paint_lamp_post(canvas: Canvas, scene: Scene, lighting: Lighting, x: float, 
     if "lamp" not in scene.cues:
         return
     index = CITIES.index(scene.city)
-    frame = Frame(canvas, float(x), base, height, mirrored=x > 0.5)
+    scale = height * _CLOSE_POST if "close" in scene.cues else height
+    frame = Frame(canvas, float(x), base, scale, mirrored=x > 0.5)
     iron = lighting.near(_POSTS[index % 3])
     glass = _LAMPLIGHT if lighting.is_night else lighting.near((238, 234, 218))
     frame.block(-0.05, 0.0, 0.05, 0.05, brighter(iron, 0.9))
     frame.block(-0.018, 0.0, 0.018, 0.86, iron)
     if "banner" in scene.cues:
-        for bottom, colour in zip((0.57, 0.34), _BANNERS[scene.city], strict=True):
-            frame.block(0.035, bottom, 0.4, bottom + 0.23, lighting.near(colour))
+        for bottom, colour in zip((0.51, 0.21), _BANNERS[scene.city], strict=True):
+            frame.block(0.035, bottom, 0.52, bottom + 0.3, lighting.near(colour))
     heads = _HEADS[index % len(_HEADS)](frame, iron, glass)
     if lighting.is_night:
         for head_x, head_y in heads:

@@ -54,20 +54,20 @@ def render_cities(
 ) -> list[RenderedPicture]:
     """Write a collection like InstaCities1M, to evaluate queries by the names of its ten cities.
 
-    A share of `shown` of the pictures show their city's landmark and its kind of lamp post, with a banner in its colours; all
-    others show what they would show anywhere. Captions tag the city by some of its names or not at all, whatever the picture
-    shows. So the first pictures
-    found can nearly all be right while most of a city's pictures cannot be told from those of others: the published shape, a
-    high precision of the first hundred (TOP100) and an average precision (AP) little above `shown`. TOP100 can be high only
-    where `count * shown / 10` is about a hundred.
+    A share of `shown` of the pictures show their city's landmark close and its kind of lamp post, with a banner in its
+    colours; all others show what they would show anywhere. Captions tag the city by some of its names or not at all,
+    whatever the picture shows. So the first pictures found can be right while most of a city's pictures cannot be told from
+    those of others: the published shape, where the precision of the first hundred (TOP100) is far above the average
+    precision (AP). TOP100 can be high only where `count * shown / 10` is about a hundred, and AP is low only where `shown` is.
 
     Every city has the same number of pictures, give or take one. Files are as `render_collection` writes them, and the same
-    in whatever number of `processes`. To look at the numbers:
+    in whatever number of `processes`; a script that asks for more than one needs `if __name__ == "__main__"`. From so few
+    pictures a city is learned where most of them show it:
 
-        render_cities(Path("learn"), 4_000, 128, seed=1)
-        render_cities(Path("found"), 4_000, 128, seed=2)
+        render_cities(Path("learned"), 1_800, 80, seed=1, shown=0.9)
+        render_cities(Path("found"), 4_500, 80, seed=2, shown=0.17)
 
-        topicidx train learn/captions.csv --init random
+        topicidx train learned/captions.csv --topics 40
         topicidx ingest found/photos
         topicidx evaluate found/photos --by city
 
