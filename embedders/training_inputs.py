@@ -156,8 +156,7 @@ class CachedInputs:
             probe = network.trunk(torch.zeros(1, 3, plan.crop, plan.crop, device=device))
         channels, height, width = probe.shape[1:]
         pictures = len(training) + len(validation)
-        room = min(bytes_allowed, int(0.8 * shutil.disk_usage(folder).free))
-        views = min(plan.views, room // (2 * channels * height * width * pictures))
+        views = min(plan.views, _room(folder, bytes_allowed) // (2 * channels * height * width * pictures))
         if views < 1:
             return None
         cache = cls(len(reader.paths), views, (height, width, channels), folder, device)
@@ -213,8 +212,7 @@ class FeatureInputs:
     def keep(self, order: Places, folder: Path, *, bytes_allowed: int, done: Done | None = None) -> bool:
         """Compute the features of all pictures in `order`, once. False, and nothing done, where they have no room."""
         shape = (len(self._reader.paths), self._extract.width)
-        room = min(bytes_allowed, int(0.8 * shutil.disk_usage(folder).free))
-        if 4 * shape[0] * shape[1] > room:
+        if 4 * shape[0] * shape[1] > _room(folder, bytes_allowed):
             return False
         file = tempfile.TemporaryFile(dir=folder, prefix="training-")  # noqa: SIM115 lives as long as the array
         kept: np.memmap[tuple[int, ...], np.dtype[np.float32]] = np.memmap(
@@ -251,6 +249,11 @@ class FeatureInputs:
         for places, pixels in self._reader.pictures(order, ("indexed",), batch_size):
             parts = [self._extract(pixels[begin : begin + chunk]) for begin in range(0, len(places), chunk)]
             yield places, torch.cat(parts)
+
+
+def _room(folder: Path, bytes_allowed: int) -> int:
+    """Bytes that may be kept in `folder`: some of the disk is left to others."""
+    return min(bytes_allowed, int(0.8 * shutil.disk_usage(folder).free))
 
 
 def _chunks(order: Places, size: int) -> Iterator[Places]:

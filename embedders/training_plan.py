@@ -54,10 +54,10 @@ class TrainingPlan:
     def adapted(cls, settings: TrainingSettings, pictures: int) -> "TrainingPlan":
         """Settings with every None replaced by what suits `pictures` training pictures.
 
-        A head alone, with a hidden layer, on several layers' features of several views, finds more than a trained tail
-        under a linear layer does (benchmarks/quality.md), in a small part of the time. AdamW with a low rate for
-        pretrained layers reaches the published recipe's loss in a few passes instead of hundreds. Few pictures need more
-        passes, many need fewer. Raises SettingsError where settings contradict.
+        A head alone, with a hidden layer, on several layers' features of several views, finds more than a linear layer on
+        the last layer's (benchmarks/quality.md). AdamW with a low rate for pretrained layers reaches the published recipe's
+        loss in a few passes instead of hundreds. Few pictures need more passes, many need fewer. Raises SettingsError where
+        settings contradict.
         """
         pretrained = settings.init != "random"
         sgd = settings.optimizer == "sgd"

@@ -139,7 +139,7 @@ class QueryCompiler:
         try:
             return self.pictures.vector(term.target)
         except UnknownPictureError as error:
-            raise UnknownPictureError(pointing(str(error), query.text or str(query), term.position)) from error
+            raise UnknownPictureError(pointing(str(error), query.shown, term.position)) from error
 
     def _as_term(self, vector: Float32, match: Match) -> Float32:
         """A picture's vector as a term's: divided by p(k), so that its dot products are lifts too, on average 1."""
@@ -185,7 +185,7 @@ class QueryCompiler:
         try:
             return self._known_cities([part.city])[0]
         except UnknownCityError as error:
-            raise UnknownCityError(pointing(str(error), query.text or str(query), part.position)) from error
+            raise UnknownCityError(pointing(str(error), query.shown, part.position)) from error
 
     def _known_cities(self, cities: Sequence[str]) -> tuple[str, ...]:
         wanted = tuple(dict.fromkeys(map(city_key, cities)))

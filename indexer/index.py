@@ -137,11 +137,7 @@ class Index:
         """
         _check_page(limit, offset)
         compiled = self.compile(query, match=match, city=city, where=where, did_you_mean=did_you_mean)
-        wanted = offset + limit
-        ranked, payloads = self._ranked(compiled, -(-wanted // BLOCK) * BLOCK if diverse else wanted, min_score, unique)
-        if diverse:
-            ranked = self._diverse(ranked)
-        return SearchResult(_text(query), self._hits(ranked[offset:wanted], payloads, offset + 1), compiled.unknown)
+        return self._page(compiled, limit, offset, min_score=min_score, unique=unique, diverse=diverse)
 
     def search_groups(
         self,
@@ -162,8 +158,7 @@ class Index:
         has the field.
         """
         _check_page(limit, size - 1)
-        asked = parse_query(query) if isinstance(query, str) else query
-        compiled = self.compile(asked, match=match, city=city, where=where, did_you_mean=did_you_mean)
+        compiled = self.compile(query, match=match, city=city, where=where, did_you_mean=did_you_mean)
         if not self.store.count(PointFilter(where=Not(Missing(by)))):
             raise SettingsError(f"no picture in the store has a field {by!r} to group by; `topicidx info` lists some")
         having = narrowed(compiled.among, Not(Missing(by)))
@@ -174,7 +169,7 @@ class Index:
             if ranked:
                 hits = self._hits(ranked, self._payloads(ranked), 1)
                 groups.append(HitGroup(label_of(by, value, hits), hits))
-        return GroupedResult(_text(query), by, groups, compiled.unknown)
+        return GroupedResult(compiled.query.shown, by, groups, compiled.unknown)
 
     def explain(
         self,
@@ -191,11 +186,9 @@ class Index:
         """What `search` finds, and why: the `topics` that each term speaks of most, and each term's lift for each picture."""
         from topicidx.indexer.explanation import explain
 
-        asked = parse_query(query) if isinstance(query, str) else query
-        found = self.search(
-            asked, match=match, limit=limit, offset=offset, city=city, where=where, did_you_mean=did_you_mean
-        )
-        compiled = self.compile(asked, match=match, city=city, where=where, did_you_mean=did_you_mean)
+        _check_page(limit, offset)
+        compiled = self.compile(query, match=match, city=city, where=where, did_you_mean=did_you_mean)
+        found = self._page(compiled, limit, offset)
         vectors = self.store.vectors([UUID(hit.id) for hit in found])
         return explain(self.space, compiled, found, vectors, topics=topics)
 
@@ -226,8 +219,16 @@ class Index:
         asked = parse_query(query) if isinstance(query, str) else query
         cities = [city] if isinstance(city, str) else city
         return self._compiler.compile(
-            asked, match=match, cities=cities, where=self._condition(where), did_you_mean=did_you_mean
+            asked, match=match, cities=cities, where=self.condition(where), did_you_mean=did_you_mean
         )
+
+    def condition(self, where: Condition | str | None) -> Condition | None:
+        """A condition in the language of `--where`, read by what the store's fields are indexed as; others as they are."""
+        if not isinstance(where, str):
+            return where
+        from topicidx.indexer.where_language import parse_where
+
+        return parse_where(where, self.store.info().fields)
 
     def ingest(
         self,
@@ -283,12 +284,22 @@ class Index:
     def _compiler(self) -> QueryCompiler:
         return QueryCompiler(self.space, self.store, AskedPictures(self.space, self.store, self.sources, self.files))
 
-    def _condition(self, where: Condition | str | None) -> Condition | None:
-        if not isinstance(where, str):
-            return where
-        from topicidx.indexer.where_language import parse_where
-
-        return parse_where(where, self.store.info().fields)
+    def _page(
+        self,
+        compiled: CompiledQuery,
+        limit: int,
+        offset: int,
+        *,
+        min_score: float | None = None,
+        unique: bool = False,
+        diverse: bool = False,
+    ) -> SearchResult:
+        wanted = offset + limit
+        ranked, payloads = self._ranked(compiled, -(-wanted // BLOCK) * BLOCK if diverse else wanted, min_score, unique)
+        if diverse:
+            ranked = self._diverse(ranked)
+        hits = self._hits(ranked[offset:wanted], payloads, offset + 1)
+        return SearchResult(compiled.query.shown, hits, compiled.unknown)
 
     def _rank(self, compiled: CompiledQuery, limit: int, among: PointFilter | None) -> list[ScoredPoint]:
         return rank(self.store, compiled.scoring, limit, among, exact=self.exact)
@@ -348,10 +359,6 @@ def _fitting(space: TopicSpace, store: VectorStore) -> VectorStore:
             f"{space.folder} ({space.vector_space[:12]}); ingest the pictures again, or name the right space with --space"
         )
     return store
-
-
-def _text(query: str | Query) -> str:
-    return query if isinstance(query, str) else query.text or str(query)
 
 
 def _check_page(limit: int, offset: int) -> None:

@@ -146,6 +146,11 @@ class Query:
         return " ".join(map(str, self.parts))
 
     @property
+    def shown(self) -> str:
+        """The query as people are shown it: as it was typed, where it was."""
+        return self.text or str(self)
+
+    @property
     def terms(self) -> tuple[Words | Like, ...]:
         """What pictures are scored by."""
         return tuple(part for part in self.parts if isinstance(part, Words | Like))

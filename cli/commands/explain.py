@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -11,9 +11,11 @@ from rich.table import Table
 from topicidx.cli.commands.query import asked_for, condition_of, refuse_options, tell_unknown
 from topicidx.cli.console import printable, results, status
 from topicidx.cli.options import Cities, Collection, DidYouMean, Home, Json, MatchOption, Offset, Space, Store, Where
-from topicidx.indexer.explanation import ExplainedTerm, Explanation, TopicShare
 from topicidx.indexer.index import Index
 from topicidx.settings import Settings
+
+if TYPE_CHECKING:
+    from topicidx.indexer.explanation import ExplainedTerm, Explanation, TopicShare
 
 
 def explain(
@@ -67,7 +69,7 @@ def explain(
         status("no picture fits; try other words, or without --where or --offset")
 
 
-def _terms(terms: Sequence[ExplainedTerm]) -> Table:
+def _terms(terms: "Sequence[ExplainedTerm]") -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("term")
     table.add_column("weight", justify="right")
@@ -84,7 +86,7 @@ def _terms(terms: Sequence[ExplainedTerm]) -> Table:
     return table
 
 
-def _hits(explained: Explanation) -> Table:
+def _hits(explained: "Explanation") -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("", justify="right")
     table.add_column("score", justify="right")
@@ -99,5 +101,5 @@ def _hits(explained: Explanation) -> Table:
     return table
 
 
-def _words(topic: TopicShare, count: int | None = None) -> str:
+def _words(topic: "TopicShare", count: int | None = None) -> str:
     return ", ".join(printable(word) for word in topic.words[:count])

@@ -64,14 +64,11 @@ def _print_recall(recall: dict[str, Any]) -> None:
 
 
 def _measure(settings: Settings) -> dict[str, Any]:
-    from topicidx.embedders.topic_space import TopicSpace
     from topicidx.indexer.index import Index
     from topicidx.indexer.recall import measure_recall
-    from topicidx.indexer.stores import open_store
 
-    topic_space = TopicSpace.load(space_folder(settings))
-    with open_store(store_address_of(settings), settings.collection, settings.server) as store:
-        return measure_recall(Index(topic_space, store, search_mode=settings.search)).to_json()
+    with Index.open(settings=settings) as index:
+        return measure_recall(index).to_json()
 
 
 def _or_error(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -114,13 +114,10 @@ def asked_for(words: list[str], images: list[Path]) -> Query:
 
 def condition_of(where: str | None, index: Index) -> Condition | None:
     """The condition of --where. Says on stderr which of its columns no picture has."""
-    if where is None:
+    condition = index.condition(where)
+    if condition is None:
         return None
-    from topicidx.indexer.where_language import parse_where
-
-    indexed = index.store.info().fields
-    condition = parse_where(where, indexed)
-    for field in sorted(fields_of(condition) - indexed.keys()):
+    for field in sorted(fields_of(condition) - index.store.info().fields.keys()):
         if not index.store.count(PointFilter(where=Not(Missing(field)))):
             status(f"no picture has a field {field!r}: is the name right?")
     return condition
