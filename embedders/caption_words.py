@@ -1,16 +1,17 @@
 """The words of captions, as a network learns from them and is calibrated by them: their likelihood under its topics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicidx.embedders.topic_network import without_background
+from topicidx.embedders.topic_network import smoothed, without_background
 
-#: What is tried as the background's part of an average picture's topics.
+#: What is tried as the background's share of an average picture's topics, and as that of the average picture in each.
 BACKGROUND_SHARES = tuple(step / 20 for step in range(13))
+PRIOR_SHARES = tuple(step / 50 for step in range(16))
 
 
 class CaptionWords:
@@ -44,11 +45,27 @@ class CaptionWords:
         return -(self._shares[entries] * torch.log(likelihood.clamp(min=1e-9))).sum() / len(places)
 
 
-def choose_background(average: Tensor, theta: Tensor, words: CaptionWords, places: NDArray[np.int64]) -> Tensor:
-    """The share of the `average` picture's topics (topics,) that explains other pictures' captions best when taken away.
+def choose_calibration(
+    learned_from: Tensor, theta: Tensor, words: CaptionWords, places: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """The background to take away and the prior to give that explain captions best, float (topics,) each.
 
-    theta: float (n, topics) of the pictures at `places`, which the network did not learn from.
+    Both are shares of the average picture's topics; the prior is chosen behind the background, for together they would
+    grow beyond what low lifts bear. learned_from: theta (n, topics) of pictures, of which the average is taken; theta:
+    float (m, topics) of the pictures at `places`, which the network did not learn from.
     """
-    candidates = [share * average for share in BACKGROUND_SHARES]
-    losses = [words.loss(without_background(theta, background), places).item() for background in candidates]
-    return candidates[int(np.argmin(losses))]
+    mean = learned_from.mean(dim=0)
+    background = _best(
+        [taken * mean for taken in BACKGROUND_SHARES],
+        lambda taken: words.loss(without_background(theta, taken), places).item(),
+    )
+    left = without_background(theta, background)
+    average = without_background(learned_from, background).mean(dim=0)
+    prior = _best(
+        [given * average for given in PRIOR_SHARES], lambda given: words.loss(smoothed(left, given), places).item()
+    )
+    return background, prior
+
+
+def _best(candidates: Sequence[Tensor], loss: Callable[[Tensor], float]) -> Tensor:
+    return candidates[int(np.argmin([loss(candidate) for candidate in candidates]))]

@@ -15,10 +15,12 @@ from topicidx.embedders.networks.architectures import ARCHITECTURES, Architectur
 from topicidx.embedders.networks.googlenet import fold_batch_norm
 from topicidx.embedders.pictures import Pixels, center_view, whole_view
 from topicidx.embedders.precision import CPU_CHUNK, inference_dtype
-from topicidx.embedders.topic_network import HeadSettings, TopicNetwork, topic_distribution
+from topicidx.embedders.topic_network import HeadSettings, TopicNetwork
 from topicidx.errors import SpaceDamagedError
 
 Float32 = NDArray[np.float32]
+#: The tensors that calibration sets.
+CALIBRATION = ("head.background", "head.prior")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +149,14 @@ class GoogLeNetImageEncoder:
             return np.empty((0, self.dimensions), dtype=np.float32)
         size = self._extract.chunk or len(prepared)
         chunks = [prepared[begin : begin + size] for begin in range(0, len(prepared), size)]
-        return np.concatenate([self.distributions(self._extract(np.stack(chunk))) for chunk in chunks])
+        # The head takes all of them at once: its weights pass through memory once for each call.
+        return self.distributions(torch.cat([self._extract(np.stack(chunk)) for chunk in chunks]))
 
     @torch.inference_mode()
     def distributions(self, features: torch.Tensor) -> Float32:
         """Features (n, width) -> theta, float32 (n, topics), rows sum to 1."""
         head = self._extract.network.head
-        theta: Float32 = topic_distribution(head(features), head.background).cpu().numpy()
+        theta: Float32 = head.distribution(features).cpu().numpy()
         return theta
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
@@ -168,11 +171,12 @@ class GoogLeNetImageEncoder:
         """The encoder that `tensors` and `settings_json` described. Raises SpaceDamagedError where they do not fit."""
         try:
             topics = settings["topics"]
-            # Spaces of format 1 know neither of heads nor of sizes; their heads have no background.
+            # Spaces of format 1 know neither of heads nor of sizes; their heads are not calibrated.
             head = HeadSettings(**settings.get("head", {}))
             network = TopicNetwork(ARCHITECTURES[settings["arch"]], topics, head=head)
             weights = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
-            network.load_state_dict({"head.background": torch.zeros(topics)} | weights)
+            uncalibrated = {name: torch.zeros(topics) for name in CALIBRATION}
+            network.load_state_dict(uncalibrated | weights)
             sizes = tuple(settings.get("sizes", ()))
             views = ViewSettings(
                 settings["view"], settings["resize"], settings["crop"], sizes, settings.get("mirror", False)

@@ -52,8 +52,10 @@ class Head(nn.Module):
 
     mean: Tensor
     deviation: Tensor
-    #: What every picture has of each topic, whatever it shows, float (topics,): no part of its topic distribution.
+    #: What every picture has of each topic, whatever it shows, float (topics,): taken away from topic distributions.
     background: Tensor
+    #: What every picture is given of each topic, for what was overlooked in it, float (topics,).
+    prior: Tensor
     #: The layers whose outputs are topic logits.
     last_layers: list[nn.Linear]
 
@@ -65,6 +67,7 @@ class Head(nn.Module):
         self.register_buffer("mean", torch.zeros(settings.width))
         self.register_buffer("deviation", torch.ones(settings.width))
         self.register_buffer("background", torch.zeros(topics))
+        self.register_buffer("prior", torch.zeros(topics))
         self.dropout = nn.Dropout(dropout)
         self._add_layers(settings)
 
@@ -87,6 +90,10 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.member_logits(features).mean(dim=0)
+
+    def distribution(self, features: Tensor) -> Tensor:
+        """Features (n, width) -> calibrated theta, float32 (n, topics)."""
+        return smoothed(without_background(topic_distribution(self(features)), self.background), self.prior)
 
 
 class DeepHead(Head):
@@ -171,11 +178,10 @@ class TopicNetwork(nn.Module):
         return logits
 
 
-def topic_distribution(logits: Tensor, background: Tensor | None = None) -> Tensor:
-    """Topic logits (n, topics) -> theta (n, topics): sigmoids divided by their sum, without `background`."""
+def topic_distribution(logits: Tensor) -> Tensor:
+    """Topic logits (n, topics) -> theta (n, topics): sigmoids divided by their sum."""
     # exp(log sigmoid) normalised: the same quotient, but it survives activations that underflow.
-    theta = torch.softmax(nn.functional.logsigmoid(logits.float()), dim=1)
-    return theta if background is None else without_background(theta, background)
+    return torch.softmax(nn.functional.logsigmoid(logits.float()), dim=1)
 
 
 def without_background(theta: Tensor, background: Tensor) -> Tensor:
@@ -187,3 +193,14 @@ def without_background(theta: Tensor, background: Tensor) -> Tensor:
         return theta
     above = (theta - background).clamp(min=0)
     return above / above.sum(dim=-1, keepdim=True)
+
+
+def smoothed(theta: Tensor, prior: Tensor) -> Tensor:
+    """theta (n, topics) mixed with `prior` (topics,), whose sum is its share: no word is then thought impossible.
+
+    Linear smoothing, as of language models (Jelinek and Mercer, 1980). Towards the average picture by a share s, every lift
+    becomes (1 - s) lift + s.
+    """
+    if not prior.any():
+        return theta
+    return (1 - prior.sum()) * theta + prior

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from topicidx.embedders.caption_words import CaptionWords, choose_background
+from topicidx.embedders.caption_words import CaptionWords, choose_calibration
 from topicidx.embedders.precision import mixed_precision
-from topicidx.embedders.topic_network import TopicNetwork, topic_distribution, without_background
+from topicidx.embedders.topic_network import TopicNetwork, smoothed, topic_distribution, without_background
 from topicidx.embedders.training_inputs import Inputs, Places
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.errors import TrainingError
@@ -121,9 +121,11 @@ class TrainingRun:
             return None
         _, learned_from = self._distributions(self._sample(training))
         places, others = self._distributions(self._sample(validation))
-        background = choose_background(learned_from.mean(dim=0), others, self.words, places)
+        background, prior = choose_calibration(learned_from, others, self.words, places)
         self.network.head.background.copy_(background)
-        average: NDArray[np.float32] = without_background(learned_from, background).mean(dim=0).cpu().numpy()
+        self.network.head.prior.copy_(prior)
+        calibrated = smoothed(without_background(learned_from, background), prior)
+        average: NDArray[np.float32] = calibrated.mean(dim=0).cpu().numpy()
         return average
 
     def _distributions(self, order: Places) -> tuple[Places, Tensor]:

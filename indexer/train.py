@@ -166,14 +166,15 @@ def _train_image(
 
 def _metrics(result: "TrainingResult") -> dict[str, Any]:
     best = min(result.epochs, key=lambda epoch: epoch.validation_loss)
-    background = float(result.encoder.tensors()["head.background"].sum())
+    tensors = result.encoder.tensors()
+    shares = {name: round(float(tensors[f"head.{name}"].sum()), 4) for name in ("background", "prior")}
     return {
         "training_pictures": result.training_pictures,
         "validation_pictures": result.validation_pictures,
         "unreadable_pictures": len(result.unreadable),
         "best_epoch": best.epoch,
         "validation_loss": best.validation_loss,
-    } | ({} if result.average is None else {"background": round(background, 4)})
+    } | ({} if result.average is None else shares)
 
 
 def _attachments(result: "TrainingResult") -> dict[str, bytes]:

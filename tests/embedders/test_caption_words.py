@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from topicidx.embedders.caption_words import BACKGROUND_SHARES, CaptionWords, choose_background
+from topicidx.embedders.caption_words import BACKGROUND_SHARES, PRIOR_SHARES, CaptionWords, choose_calibration
 
 #: Two topics over three words.
 TOPIC_WORDS = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], dtype=np.float32)
@@ -39,15 +39,35 @@ def test_the_loss_teaches_topics_that_make_the_words_likely() -> None:
     assert theta.grad[0, 1] < theta.grad[0, 0] < 0
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.4])
-def test_the_background_chosen_is_what_was_mixed_in(share: float) -> None:
+def drawn_pictures() -> tuple[CaptionWords, torch.Tensor]:
+    """Pictures of known topics, and captions drawn from them."""
     rng = np.random.default_rng(1)
     topics, pictures = 6, 400
     topic_words = rng.dirichlet(np.full(30, 0.1), topics).astype(np.float32)
-    average = torch.full((topics,), 1 / topics)
-    true = torch.from_numpy(rng.dirichlet(np.full(topics, 0.3), pictures).astype(np.float32))
-    drawn = [rng.multinomial(60, row / row.sum()) for row in (true.double().numpy() @ topic_words.astype(np.float64))]
+    true = rng.dirichlet(np.full(topics, 0.3), pictures).astype(np.float32)
+    drawn = [rng.multinomial(60, row / row.sum()) for row in (true.astype(np.float64) @ topic_words)]
     bags = [np.stack([np.flatnonzero(row), row[row > 0]], axis=1).astype(np.int32) for row in drawn]
+    return CaptionWords(bags, topic_words, CPU), torch.from_numpy(true)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4])
+def test_the_background_chosen_is_what_was_mixed_in(share: float) -> None:
+    words, true = drawn_pictures()
+    average = true.mean(dim=0)
     seen = (1 - share) * true + share * average
-    found = choose_background(average, seen, CaptionWords(bags, topic_words, CPU), np.arange(pictures))
-    assert found.sum().item() == pytest.approx(share, abs=BACKGROUND_SHARES[1] + 1e-6)
+    background, prior = choose_calibration(seen, seen, words, np.arange(len(true)))
+    assert background.sum().item() == pytest.approx(share, abs=BACKGROUND_SHARES[1] + 1e-6)
+    assert prior.sum().item() <= PRIOR_SHARES[4]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_the_prior_chosen_is_how_often_captions_tell_of_something_else(share: float) -> None:
+    """A network that sees the wrong picture in a share of the cases, and is sure every time."""
+    words, true = drawn_pictures()
+    rng = np.random.default_rng(2)
+    wrong = rng.random(len(true)) < share
+    seen = true.clone()
+    seen[torch.from_numpy(wrong)] = true[torch.from_numpy(rng.permutation(len(true))[: wrong.sum()])]
+    background, prior = choose_calibration(seen, seen, words, np.arange(len(true)))
+    assert prior.sum().item() == pytest.approx(share, abs=0.07)
+    assert background.sum().item() <= BACKGROUND_SHARES[2] + 1e-6

@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from topicidx.embedders import googlenet_encoder
-from topicidx.embedders.googlenet_encoder import GoogLeNetImageEncoder, ViewSettings
+from topicidx.embedders.googlenet_encoder import CALIBRATION, GoogLeNetImageEncoder, ViewSettings
 from topicidx.embedders.networks.architectures import ARCHITECTURES
-from topicidx.embedders.topic_network import HeadSettings, TopicNetwork, topic_distribution, without_background
+from topicidx.embedders.topic_network import (
+    HeadSettings,
+    TopicNetwork,
+    smoothed,
+    topic_distribution,
+    without_background,
+)
 from topicidx.errors import SpaceDamagedError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -36,6 +42,7 @@ def network(arch: str) -> TopicNetwork:
         for layer in network.head.last_layers:
             layer.weight.normal_(std=0.5)
         network.head.background.copy_(torch.tensor([0.1, 0.0, 0.05, 0.0, 0.1]))
+        network.head.prior.copy_(torch.tensor([0.02, 0.02, 0.0, 0.05, 0.01]))
     return network
 
 
@@ -89,7 +96,9 @@ def test_a_picture_is_seen_at_every_size_and_mirrored(
     assert [view.shape[1:] for view in seen] == [(32, 32, 3)] * 2 + [(48, 48, 3)] * 2
     with torch.inference_mode():
         features = [network.features(ARCHITECTURES[arch].normalize(view)) for view in seen]
-        expected = topic_distribution(network.head(torch.stack(features).mean(0)), network.head.background)
+        head = network.head
+        theta = topic_distribution(head(torch.stack(features).mean(0)))
+        expected = smoothed(without_background(theta, head.background), head.prior)
     np.testing.assert_allclose(thetas(network, arch, VIEWS, [one]), expected.numpy(), atol=1e-4)
 
 
@@ -134,11 +143,11 @@ def test_a_head_that_does_not_fit_its_description_is_refused(network: TopicNetwo
 
 
 def test_an_encoder_of_the_first_format_is_read_as_it_was(arch: str, images: list[Image.Image]) -> None:
-    """Which knew neither of sizes nor of heads or backgrounds."""
+    """Which knew neither of sizes nor of heads nor of calibration."""
     encoder = GoogLeNetImageEncoder(
         TopicNetwork(ARCHITECTURES[arch], 5), arch, ViewSettings("whole", 40, 32), device="cpu"
     )
-    tensors = {name: tensor for name, tensor in encoder.tensors().items() if name != "head.background"}
+    tensors = {name: tensor for name, tensor in encoder.tensors().items() if name not in CALIBRATION}
     written = {"arch": arch, "topics": 5, "view": "whole", "resize": 40, "crop": 32}
     prepared = [encoder.prepare(image) for image in images]
     np.testing.assert_array_equal(
@@ -160,6 +169,18 @@ def test_without_its_background_a_distribution_is_one(theta: torch.Tensor, avera
     assert left[theta <= share * average - 1e-6].sum() == 0
 
 
-def test_no_background_leaves_every_bit_as_it_is() -> None:
-    logits = torch.randn(4, 6)
-    assert torch.equal(topic_distribution(logits, torch.zeros(6)), topic_distribution(logits))
+@settings(max_examples=100, deadline=None)
+@given(DISTRIBUTIONS, DISTRIBUTIONS, st.floats(0, 0.95))
+def test_with_a_prior_a_distribution_is_one_and_lifts_move_towards_one(
+    theta: torch.Tensor, average: torch.Tensor, share: float
+) -> None:
+    word = torch.tensor([0.7, 0.1, 0.0, 0.2])
+    mixed = smoothed(theta[None], share * average)[0]
+    assert mixed.sum().item() == pytest.approx(1, abs=1e-5)
+    lift = (word @ theta) / (word @ average)
+    assert ((word @ mixed) / (word @ average)).item() == pytest.approx(((1 - share) * lift + share).item(), rel=1e-4)
+
+
+def test_no_calibration_leaves_every_bit_as_it_is() -> None:
+    theta = topic_distribution(torch.randn(4, 6))
+    assert torch.equal(smoothed(without_background(theta, torch.zeros(6)), torch.zeros(6)), theta)
