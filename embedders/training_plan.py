@@ -116,7 +116,7 @@ class TrainingPlan:
             view=settings.view,
             resize=resize,
             crop=crop,
-            sizes=settings.sizes or ((crop, round(crop * 10 / 7)) if rich else (crop,)),
+            sizes=settings.sizes or (crop,),
             mirror=settings.mirror if settings.mirror is not None else False,
             views=settings.views or 6,
         )

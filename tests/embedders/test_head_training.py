@@ -48,8 +48,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> TrainingSettings:
     weights = {caffe_key(name): value.contiguous() for part in parts for name, value in part.state_dict().items()}
     save_file(weights, path)
     return TrainingSettings(
-        arch="bvlc", init=str(path), crop=32, epochs=12, batch_size=8, hidden=16, members=2, validation_share=0.2
-    )
+        arch="bvlc", init=str(path), crop=32, sizes=(32, 46), epochs=12, batch_size=8, hidden=16, members=2,
+        validation_share=0.2,
+    )  # fmt: skip
 
 
 def train(

@@ -80,6 +80,7 @@ def test_pretrained_networks_train_a_deep_head_and_random_ones_everything() -> N
     assert (pretrained.layers, pretrained.standardize) == ("head", True)
     assert pretrained.head == HeadSettings("several", 1_024, 3, root=True)
     assert pretrained.word_loss > 0
+    assert (pretrained.sizes, pretrained.mirror) == ((224,), False)
     assert pretrained.patience == pretrained.epochs
     random = TrainingPlan.adapted(TrainingSettings(init="random"), 5_000)
     assert (random.layers, random.standardize, random.head_epochs) == ("all", False, 0)
