@@ -15,7 +15,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
@@ -38,6 +38,7 @@ from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.topic_network import FEATURES, HeadSettings, TopicNetwork
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.embedders.training import split_by_key
+from topicidx.embedders.training_inputs import Batches, Kind
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.embedders.training_run import Progress, TrainingRun
 from topicidx.indexer.embedded import EmbeddedStore
@@ -167,7 +168,7 @@ class Bench:
         network.freeze("head")
         learning, validating = split_by_key([post.image for post in self.learned], training.validation_share)
         run = TrainingRun(
-            network, Kept(self.features(plan, self.learned)), torch.from_numpy(theta),
+            network, Kept(self.features(plan, self.learned)), theta,
             CaptionWords(words, text.topic_words, CPU), plan, CPU, self.seed, Progress(),
         )  # fmt: skip
         _, average = run.fit(learning, validating)
@@ -198,19 +199,21 @@ class Bench:
 class Kept:
     """Features in memory, as a training run takes its inputs."""
 
-    pooled = True
+    kind: Kind = "features"
 
     def __init__(self, features: Float32) -> None:
         self._features = torch.from_numpy(features)
 
-    def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
+    def batches(self, wanted: Sequence[Places], epoch: int) -> Batches:
         del epoch
-        return self.evaluation_batches(order, batch_size)
+        return self.evaluation_batches(wanted)
 
-    def evaluation_batches(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        for begin in range(0, len(order), batch_size):
-            places = order[begin : begin + batch_size]
+    def evaluation_batches(self, wanted: Sequence[Places]) -> Batches:
+        for places in wanted:
             yield places, self._features[torch.from_numpy(places)]
+
+    def blank(self, count: int) -> Tensor:
+        return torch.zeros(count, self._features.shape[1])
 
 
 def posts_of(manifest: Path) -> list[Post]:

@@ -45,10 +45,15 @@ def standing_folder(destination: Path) -> Path:
 
 def write_file(path: Path, text: str) -> None:
     """Write `text` (UTF-8) under a temporary name, bring it to the disk, and rename it to `path`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write `content` under a temporary name, bring it to the disk, and rename it to `path`."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o644)

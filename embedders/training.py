@@ -1,7 +1,6 @@
-"""Training a GoogLeNet to predict the topics of a picture's captions from its pixels, in one process."""
+"""Training a GoogLeNet to predict the topics of a picture's captions from its pixels, in one process or in several."""
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,22 @@ import torch
 from numpy.typing import NDArray
 
 from topicidx.embedders.caption_words import CaptionWords
-from topicidx.embedders.googlenet_encoder import FeatureExtractor, GoogLeNetImageEncoder
+from topicidx.embedders.distributed import ALONE, Ranks
+from topicidx.embedders.googlenet_encoder import GoogLeNetImageEncoder
+from topicidx.embedders.learner import normalizes_batches
 from topicidx.embedders.networks.architectures import ARCHITECTURES, load_initial_weights
+from topicidx.embedders.stopping import StopRequest, stop_requests
 from topicidx.embedders.topic_network import TopicNetwork
-from topicidx.embedders.training_inputs import CachedInputs, FeatureInputs, Inputs, PictureInputs, Places, ViewReader
+from topicidx.embedders.training_inputs import CachedInputs, FeatureInputs, Kept, make_inputs
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.embedders.training_run import Epoch, Progress, TrainingRun
-from topicidx.errors import TrainingError
+from topicidx.embedders.view_reader import Places, ViewReader
+from topicidx.errors import SettingsError, TrainingError
 from topicidx.settings import TrainingSettings
 
 __all__ = ["Epoch", "Example", "Progress", "TrainingResult", "split_by_key", "train_image_encoder"]
 
-logger = logging.getLogger(__name__)
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ def train_image_encoder(
     cache_folder: Path,
     progress: Progress | None = None,
     topic_words: NDArray[np.float32] | None = None,
+    resumable: bool = False,
+    ranks: Ranks = ALONE,
 ) -> TrainingResult:
     """Train a network on `examples` and keep the weights of the epoch with the lowest validation loss.
 
@@ -68,69 +73,93 @@ def train_image_encoder(
     same weights on the same machine. The loss is the published one, sigmoid cross-entropy, summed over topics, averaged
     over pictures. Where `topic_words`, float32 (topics, words), P(word | topic), and the examples' words are given, the
     words' likelihood is part of it (`training.word_loss`), and the network is calibrated by it (`training.calibrate`).
-    Raises TrainingError where the pictures do not suffice or the loss is no longer finite.
+
+    resumable: `cache_folder` is this training's own, and keeps checkpoints and what the frozen layers gave: a run that was
+    killed, or stopped by SIGTERM or Ctrl-C, goes on there, to the same weights. ranks: this process among those that call
+    this together, with the same arguments; all of them get the result.
+    Raises TrainingError where the pictures do not suffice or the loss is no longer finite, KeyboardInterrupt or
+    SystemExit(143) where it was stopped.
     Source: Gomez, "Learning Image Topics from Instagram" (2017).
     """
     settings = settings or TrainingSettings()
-    progress = progress or Progress()
+    progress = progress if progress is not None and ranks.first else Progress()
     training, validation = split_by_key([example.key for example in examples], settings.validation_share)
     if not len(training) or not len(validation):
         raise TrainingError(f"{len(examples)} pictures with captions are too few to train on; give at least 2")
     plan = TrainingPlan.adapted(settings, len(training))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        architecture = ARCHITECTURES[settings.arch]
-        targets = torch.from_numpy(np.stack([example.topics for example in examples]))
-        network = TopicNetwork(architecture, targets.shape[1], dropout=plan.dropout, head=plan.head)
-        load_initial_weights(architecture, settings.init, network.trunk, network.tail)
-        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        network.freeze(plan.layers)
-        reader = ViewReader([example.path for example in examples], architecture, plan, seed=seed)
-        inputs = _inputs(reader, network, training, validation, cache_folder, device, settings, progress)
-        words = None
-        if topic_words is not None:
-            bags = [np.empty((0, 2), np.int32) if example.words is None else example.words for example in examples]
-            words = CaptionWords(bags, topic_words, device)
-        run = TrainingRun(network, inputs, targets.to(device), words, plan, device, seed, progress)
-        try:
-            epochs, average = run.fit(reader.readable(training), reader.readable(validation))
-        finally:
-            if isinstance(inputs, CachedInputs | FeatureInputs):
-                inputs.close()
+    with torch.random.fork_rng(devices=[]), stop_requests() as stop:
+        return _train(
+            examples,
+            settings,
+            plan,
+            training,
+            validation,
+            seed,
+            cache_folder,
+            progress,
+            topic_words,
+            resumable,
+            ranks,
+            stop,
+        )
+
+
+def _train(
+    examples: Sequence[Example], settings: TrainingSettings, plan: TrainingPlan, training: Places, validation: Places,
+    seed: int, folder: Path, progress: Progress, topic_words: NDArray[np.float32] | None, resumable: bool, ranks: Ranks,
+    stop: StopRequest,
+) -> TrainingResult:  # fmt: skip
+    torch.manual_seed(seed)
+    device = ranks.device
+    architecture = ARCHITECTURES[settings.arch]
+    targets = np.stack([example.topics for example in examples])
+    network = TopicNetwork(architecture, targets.shape[1], dropout=plan.dropout, head=plan.head)
+    load_initial_weights(architecture, settings.init, network.trunk, network.tail)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.freeze(plan.layers)
+    _check_batches(network, plan, ranks)
+    if ranks.rank:  # the first process draws as one that trains alone
+        torch.manual_seed(int(np.random.default_rng((seed, ranks.rank)).integers(2**31)))
+    reader = ViewReader([example.path for example in examples], plan, seed=seed)
+    kept = Kept(folder, int(settings.cache_gigabytes * 1e9), resumable, ranks, stop, progress.features)
+    inputs = make_inputs(reader, network, architecture, training, validation, kept, device)
+    words = None
+    if topic_words is not None:
+        bags = [np.empty((0, 2), np.int32) if example.words is None else example.words for example in examples]
+        words = CaptionWords(bags, topic_words, device)
+    run = TrainingRun(
+        network, inputs, targets, words, plan, device, seed, progress,
+        ranks=ranks, stop=stop, checkpoint=folder / CHECKPOINT if resumable else None,
+    )  # fmt: skip
+    try:
+        epochs, average = run.fit(reader.readable(training), reader.readable(validation))
+    finally:
+        if isinstance(inputs, CachedInputs | FeatureInputs):
+            inputs.close()
+    unreadable = {place: reason for found in ranks.gathered(reader.unreadable) for place, reason in found.items()}
     return TrainingResult(
         GoogLeNetImageEncoder(network, settings.arch, reader.indexed),
         plan,
         tuple(epochs),
         len(training),
         len(validation),
-        {examples[place].key: reason for place, reason in sorted(reader.unreadable.items())},
+        {examples[place].key: unreadable[place] for place in sorted(unreadable)},
         average,
     )
 
 
-def _inputs(
-    reader: ViewReader, network: TopicNetwork, training: Places, validation: Places, folder: Path, device: torch.device,
-    settings: TrainingSettings, progress: Progress,
-) -> Inputs:  # fmt: skip
-    allowed = int(settings.cache_gigabytes * 1e9)
-    kept: Inputs | None = None
-    if network.trained == "head":
-        features = FeatureInputs(reader, FeatureExtractor(network, reader.architecture, reader.indexed, device))
-        everything = np.concatenate([validation, training])
-        if features.keep(everything, folder, bytes_allowed=allowed, done=progress.features):
-            return features
-        kept = features
-    elif network.trained == "tail":
-        kept = CachedInputs.compute(
-            reader, network, training, validation, folder, device, bytes_allowed=allowed, done=progress.features
+def _check_batches(network: TopicNetwork, plan: TrainingPlan, ranks: Ranks) -> None:
+    """Raises SettingsError where a full batch leaves a process fewer pictures than it needs."""
+    least = 2 if normalizes_batches(network.train()) else 1
+    largest = -(-plan.batch_size // ranks.world_size)
+    pieces = -(-largest // (plan.micro_batch or largest))
+    smallest = plan.batch_size // (ranks.world_size * pieces)
+    if smallest < least and (ranks.world_size > 1 or pieces > 1):
+        raise SettingsError(
+            f"training.batch_size ({plan.batch_size}) gives {ranks.world_size} processes, in {pieces} pieces each, fewer than "
+            f"{least} pictures at once{', which batch normalisation needs' if least > 1 else ''}; give larger batches, or "
+            "fewer processes"
         )
-        if kept is not None:
-            return kept
-    else:
-        return PictureInputs(reader, network, device)
-    logger.warning("no room to keep the frozen layers' outputs in %s: they are computed in every epoch", folder)
-    return kept or PictureInputs(reader, network, device)
 
 
 def split_by_key(keys: Sequence[str], validation_share: float) -> tuple[Places, Places]:

@@ -1,261 +1,272 @@
-"""Batches for training: outputs of the trunk, or features where only the head learns; kept on disk, or computed afresh."""
+"""What a training learns from, in batches: pixels, outputs of the frozen trunk, or features where only a head learns."""
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from topicidx.embedders.googlenet_encoder import FeatureExtractor, ViewSettings
+from topicidx.embedders.distributed import Ranks
+from topicidx.embedders.googlenet_encoder import FeatureExtractor
 from topicidx.embedders.networks.architectures import Architecture
-from topicidx.embedders.pictures import open_picture, random_view
-from topicidx.embedders.precision import CPU_CHUNK, mixed_precision
-from topicidx.embedders.prefetch import default_threads, map_ahead
+from topicidx.embedders.networks.googlenet import fold_batch_norm
+from topicidx.embedders.picture_cache import Done, PictureCache, kept_bytes, room
+from topicidx.embedders.precision import CPU_CHUNK, inference_dtype
+from topicidx.embedders.stopping import StopRequest
 from topicidx.embedders.topic_network import TopicNetwork
-from topicidx.embedders.training_plan import TrainingPlan
-from topicidx.errors import ImageError
+from topicidx.embedders.view_reader import Pixels, Places, View, ViewReader
 
-Places = NDArray[np.int64]
-View = Literal["indexed", "mirrored", "random"]
-#: Called with (pictures done, pictures in all) while a cache is filled.
-Done = Callable[[int, int], None]
+logger = logging.getLogger(__name__)
+
+#: Pixels (n, 3, crop, crop), the trunk's outputs (n, 528, h, w), or features (n, width).
+Kind = Literal["pixels", "maps", "features"]
+Batches = Iterator[tuple[Places, Tensor]]
 
 
 class Inputs(Protocol):
-    """Where a training loop gets its inputs from: the trunk's outputs (n, 528, h, w), or features (n, width) if `pooled`."""
+    """Where a training gets its batches from.
 
-    pooled: bool
-
-    def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        """Batches to learn from, in `order`: places (n,) and inputs, of random views where there are any."""
-
-    def evaluation_batches(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        """Batches as indexing sees them: the same view of a picture every time."""
-
-
-class ViewReader:
-    """Decodes views of pictures in threads ahead of whoever asks, the same for the same seed, place and epoch.
-
-    `unreadable` collects the reason for each picture that could not be decoded.
+    For each of the wanted places (n,) there come those that can be read (m,) and their inputs, in the same order; both may
+    be empty. Which views are seen does not depend on how places are put into batches.
     """
 
-    def __init__(self, paths: Sequence[Path], architecture: Architecture, plan: TrainingPlan, *, seed: int) -> None:
-        self.paths = paths
+    kind: Kind
+
+    def batches(self, wanted: Sequence[Places], epoch: int) -> Batches:
+        """Inputs to learn from: of random views where there are any."""
+
+    def evaluation_batches(self, wanted: Sequence[Places]) -> Batches:
+        """Inputs as indexing sees pictures: the same view of a picture every time."""
+
+    def blank(self, count: int) -> Tensor:
+        """Inputs of `count` pictures that show nothing, for a process whose pictures of a batch cannot be read."""
+
+
+class FrozenTrunk:
+    """The layers that do not learn, as fast as the device computes them: normalisations folded, channels last, no gradients.
+
+    uint8 (n, crop, crop, 3) -> (n, 528, h, w), in the number format that the device is fastest in.
+    """
+
+    def __init__(self, network: TopicNetwork, architecture: Architecture, device: torch.device) -> None:
         self.architecture = architecture
-        self.plan = plan
-        self.seed = seed
-        self.indexed = ViewSettings(plan.view, plan.resize, plan.crop, plan.sizes, plan.mirror)
-        self.unreadable: dict[int, str] = {}
+        self.device = device
+        self.dtype = inference_dtype(device)
+        trunk = deepcopy(network.trunk).eval().requires_grad_(False)
+        fold_batch_norm(trunk)
+        self._trunk: nn.Module = trunk.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def readable(self, order: Places) -> Places:
-        """Those of `order` that have not turned out to be unreadable."""
-        return order[~np.isin(order, list(self.unreadable))]
+    @torch.inference_mode()
+    def __call__(self, pixels: Pixels) -> Tensor:
+        size = CPU_CHUNK if self.device.type == "cpu" else max(1, len(pixels))
+        parts = [self._chunk(pixels[begin : begin + size]) for begin in range(0, max(1, len(pixels)), size)]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
-    def read(self, order: Places, views: Sequence[View], epoch: int = 0) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Place and views, uint8 (views, crop, crop, 3), of each picture in `order` that can be decoded."""
-
-        def decode(place: int) -> NDArray[np.uint8] | str:
-            try:
-                return self._decode(place, views, epoch)
-            except ImageError as error:
-                return str(error)
-
-        decoded = map_ahead(decode, order.tolist(), threads=default_threads(), ahead=2 * self.plan.batch_size)
-        for place, pixels in zip(order.tolist(), decoded, strict=True):
-            if isinstance(pixels, str):
-                self.unreadable[place] = pixels
-            else:
-                yield place, pixels
-
-    def batches(
-        self, order: Places, views: Sequence[View], batch_size: int, epoch: int = 0
-    ) -> Iterator[tuple[Places, Tensor]]:
-        """Places (n,) and normalised pixels (n x views, 3, crop, crop), the views of a picture together."""
-        for places, pixels in self.pictures(order, views, batch_size, epoch):
-            yield places, self.architecture.normalize(torch.from_numpy(pixels))
-
-    def pictures(
-        self, order: Places, views: Sequence[View], batch_size: int, epoch: int = 0
-    ) -> Iterator[tuple[Places, NDArray[np.uint8]]]:
-        """Places (n,) and uint8 (n x views, side, side, 3), the views of a picture together."""
-        places: list[int] = []
-        pixels: list[NDArray[np.uint8]] = []
-        for place, stack in self.read(order, views, epoch):
-            places.append(place)
-            pixels.append(stack)
-            if len(places) == batch_size:
-                yield np.array(places), np.concatenate(pixels)
-                places, pixels = [], []
-        if places:
-            yield np.array(places), np.concatenate(pixels)
-
-    def _decode(self, place: int, views: Sequence[View], epoch: int) -> NDArray[np.uint8]:
-        plan = self.plan
-        image = open_picture(self.paths[place], at_least=max(plan.resize, self.indexed.input_size)).image
-        indexed = self.indexed.pixels(image)
-        rng = np.random.default_rng((self.seed, place, epoch))
-        made = {"indexed": lambda: indexed, "mirrored": lambda: indexed[:, ::-1],
-                "random": lambda: random_view(image, plan.resize, plan.crop, rng)}  # fmt: skip
-        return np.stack([made[view]() for view in views])
+    def _chunk(self, pixels: Pixels) -> Tensor:
+        normalized = self.architecture.normalize(torch.from_numpy(pixels).to(self.device))
+        maps: Tensor = self._trunk(normalized.to(self.dtype))
+        return maps
 
 
 @dataclass
 class PictureInputs:
-    """Every picture decoded afresh in every epoch, through a trunk that may itself be learning."""
+    """Every picture decoded afresh in every epoch; through the trunk where that does not learn."""
 
     reader: ViewReader
-    network: TopicNetwork
+    architecture: Architecture
     device: torch.device
-    pooled: bool = False
+    trunk: FrozenTrunk | None = None
 
-    def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        for places, pixels in self.reader.batches(order, ("random",), batch_size, epoch):
-            with torch.set_grad_enabled(self.network.trained == "all"), mixed_precision(self.device):
-                maps = self.network.trunk(pixels.to(self.device))
-            yield places, maps
+    @property
+    def kind(self) -> Kind:
+        return "pixels" if self.trunk is None else "maps"
 
-    def evaluation_batches(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        for places, pixels in self.reader.batches(order, ("indexed",), batch_size):
-            with torch.no_grad(), mixed_precision(self.device):
-                maps = self.network.trunk(pixels.to(self.device))
-            yield places, maps
+    def batches(self, wanted: Sequence[Places], epoch: int) -> Batches:
+        return self._seen(wanted, "random", epoch)
+
+    def evaluation_batches(self, wanted: Sequence[Places]) -> Batches:
+        return self._seen(wanted, "indexed", 0)
+
+    def blank(self, count: int) -> Tensor:
+        return self._inputs(np.zeros((count, self.reader.plan.crop, self.reader.plan.crop, 3), dtype=np.uint8))
+
+    def _seen(self, wanted: Sequence[Places], view: View, epoch: int) -> Batches:
+        for places, pixels in self.reader.read(wanted, (view,), epoch):
+            yield places, self._inputs(pixels)
+
+    def _inputs(self, pixels: Pixels) -> Tensor:
+        if self.trunk is None:
+            return self.architecture.normalize(torch.from_numpy(pixels).to(self.device))
+        return self.trunk(pixels).clone()  # inference tensors have no part in what learns
 
 
 class CachedInputs:
-    """The frozen trunk's outputs for a few views of each picture, computed once, in a file that vanishes with the process.
+    """The frozen trunk's outputs for a few views of each picture: as indexing sees it, mirrored, and the rest random.
 
-    Stored as bfloat16, (pictures, views, h, w, channels).
+    Kept as bfloat16, (pictures, views, h, w, channels).
     """
 
-    pooled = False
+    kind: Kind = "maps"
 
-    def __init__(
-        self, pictures: int, views: int, maps: tuple[int, int, int], folder: Path, device: torch.device
-    ) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, prefix="training-")  # noqa: SIM115 lives as long as the array
-        self._maps: np.memmap[tuple[int, ...], np.dtype[np.int16]] = np.memmap(
-            self._file, dtype=np.int16, mode="w+", shape=(pictures, views, *maps)
-        )
+    def __init__(self, cache: PictureCache, views: int, device: torch.device, seed: int) -> None:
+        self._cache = cache
         self._views = views
         self._device = device
+        self._seed = seed
 
     @classmethod
     def compute(
-        cls, reader: ViewReader, network: TopicNetwork, training: Places, validation: Places, folder: Path,
-        device: torch.device, *, bytes_allowed: int, done: Done | None = None,
+        cls, reader: ViewReader, trunk: FrozenTrunk, training: Places, validation: Places, kept: "Kept",
     ) -> "CachedInputs | None":  # fmt: skip
-        """Run the trunk over all pictures, once, in inference mode. None where not even one view of each has room."""
-        plan = reader.plan
-        with torch.inference_mode():
-            probe = network.trunk(torch.zeros(1, 3, plan.crop, plan.crop, device=device))
-        channels, height, width = probe.shape[1:]
-        pictures = len(training) + len(validation)
-        views = min(plan.views, _room(folder, bytes_allowed) // (2 * channels * height * width * pictures))
+        """Run the trunk over all pictures. None, with nothing done, where not even one view of each has room."""
+        channels, height, width = trunk(np.zeros((1, reader.plan.crop, reader.plan.crop, 3), dtype=np.uint8)).shape[1:]
+        pictures = len(reader.paths)
+        views = kept.views("maps", 2 * channels * height * width * pictures, reader.plan.views)
         if views < 1:
             return None
-        cache = cls(len(reader.paths), views, (height, width, channels), folder, device)
+        shape = (views, height, width, channels)
+        cache = PictureCache(kept.folder, kept.name("maps"), pictures, shape, np.int16, kept.ranks)
         kinds: list[View] = ["indexed", "mirrored"] if views > 1 else ["random"]
         kinds += ["random"] * (views - len(kinds))
-        batch = max(1, (CPU_CHUNK if device.type == "cpu" else 128) // views)
-        completed = 0
-        jobs: list[tuple[Places, list[View]]] = [(validation, ["indexed"]), (training, kinds)]
-        for order, seen in jobs:
-            for places, pixels in reader.batches(order, seen, batch):
-                with torch.inference_mode(), mixed_precision(device):
-                    outputs = network.trunk(pixels.to(device)).to(torch.bfloat16).permute(0, 2, 3, 1)
-                rows = outputs.contiguous().view(torch.int16).cpu().numpy()
-                cache._maps[places, : len(seen)] = rows.reshape(len(places), len(seen), *rows.shape[1:])
-                completed += len(places)
-                if done:
-                    done(completed + len(reader.unreadable), pictures)
-        return cache
 
-    def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        rng = np.random.default_rng((epoch, self._views))
-        for places in _chunks(order, batch_size):
-            yield places, self._read(places, rng.integers(self._views, size=len(places)))
+        def rows(pixels: Pixels, seen: int) -> NDArray[np.int16]:
+            outputs = trunk(pixels).to(torch.bfloat16).permute(0, 2, 3, 1).contiguous().view(torch.int16).cpu().numpy()
+            computed = np.zeros((len(pixels) // seen, *shape), dtype=np.int16)
+            computed[:, :seen] = outputs.reshape(-1, seen, *shape[1:])
+            return computed
 
-    def evaluation_batches(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        for places in _chunks(order, batch_size):
-            yield places, self._read(places, np.zeros(len(places), dtype=np.int64))
+        chunk = max(1, (CPU_CHUNK if trunk.device.type == "cpu" else 128) // views)
+        everything = len(training) + len(validation)
+        cache.fill(
+            reader, validation, ["indexed"], lambda pixels: rows(pixels, 1), chunk, kept.stop,
+            lambda done, total: kept.done(done, everything),
+        )  # fmt: skip
+        cache.fill(
+            reader, training, kinds, lambda pixels: rows(pixels, views), chunk, kept.stop,
+            lambda done, total: kept.done(len(validation) + done, everything),
+        )  # fmt: skip
+        return cls(cache, views, trunk.device, reader.seed)
+
+    def batches(self, wanted: Sequence[Places], epoch: int) -> Batches:
+        views = np.random.default_rng((self._seed, epoch)).integers(self._views, size=len(self._cache.rows))
+        for places in wanted:
+            yield places, self._maps(places, views[places])
+
+    def evaluation_batches(self, wanted: Sequence[Places]) -> Batches:
+        for places in wanted:
+            yield places, self._maps(places, np.zeros(len(places), dtype=np.int64))
+
+    def blank(self, count: int) -> Tensor:
+        _, height, width, channels = self._cache.rows.shape[1:]
+        return torch.zeros(count, channels, height, width, device=self._device)
 
     def close(self) -> None:
-        """Give the disk space back."""
-        del self._maps
-        self._file.close()
+        """Let go of the files."""
+        self._cache.close()
 
-    def _read(self, places: Places, views: Places) -> Tensor:
-        rows = torch.from_numpy(self._maps[places, views]).view(torch.bfloat16)
+    def _maps(self, places: Places, views: NDArray[np.int64]) -> Tensor:
+        rows = self._cache.tensor(places, views).view(torch.bfloat16)
         return rows.permute(0, 3, 1, 2).to(self._device, torch.float32)
 
 
 class FeatureInputs:
-    """Features of pictures as indexing sees them, for a head that learns alone: computed once and kept, or afresh each time.
+    """Features of pictures as indexing sees them, for a head that learns alone: kept as float32 (pictures, width), or
+    computed afresh each time."""
 
-    Kept as float32 (pictures, width), in a file that vanishes with the process.
-    """
-
-    pooled = True
+    kind: Kind = "features"
 
     def __init__(self, reader: ViewReader, extract: FeatureExtractor) -> None:
         self._reader = reader
         self._extract = extract
-        self._file: Any = None
-        self._kept: np.memmap[tuple[int, ...], np.dtype[np.float32]] | None = None
+        self._cache: PictureCache | None = None
 
-    def keep(self, order: Places, folder: Path, *, bytes_allowed: int, done: Done | None = None) -> bool:
-        """Compute the features of all pictures in `order`, once. False, and nothing done, where they have no room."""
-        shape = (len(self._reader.paths), self._extract.width)
-        if 4 * shape[0] * shape[1] > _room(folder, bytes_allowed):
+    def keep(self, order: Places, kept: "Kept") -> bool:
+        """Compute the features of all pictures in `order`. False, and nothing done, where they have no room."""
+        pictures, width = len(self._reader.paths), self._extract.width
+        if not kept.views("features", 4 * pictures * width, 1):
             return False
-        file = tempfile.TemporaryFile(dir=folder, prefix="training-")  # noqa: SIM115 lives as long as the array
-        kept: np.memmap[tuple[int, ...], np.dtype[np.float32]] = np.memmap(
-            file, dtype=np.float32, mode="w+", shape=shape
-        )
-        completed = 0
-        for places, features in self._computed(order, self._extract.chunk or 128):
-            kept[places] = features.cpu().numpy()
-            completed += len(places)
-            if done:
-                done(completed + len(self._reader.unreadable), len(order))
-        self._file, self._kept = file, kept
+        cache = PictureCache(kept.folder, kept.name("features"), pictures, (width,), np.float32, kept.ranks)
+        cache.fill(
+            self._reader, order, ("indexed",), lambda pixels: self._extract(pixels).cpu().numpy(),
+            self._extract.chunk or 128, kept.stop, kept.done,
+        )  # fmt: skip
+        self._cache = cache
         return True
 
-    def batches(self, order: Places, epoch: int, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
+    def batches(self, wanted: Sequence[Places], epoch: int) -> Batches:
         del epoch
-        return self.evaluation_batches(order, batch_size)
+        return self.evaluation_batches(wanted)
 
-    def evaluation_batches(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        if self._kept is None:
-            yield from self._computed(order, batch_size)
+    def evaluation_batches(self, wanted: Sequence[Places]) -> Batches:
+        if self._cache is None:
+            yield from self._computed(wanted)
             return
-        for places in _chunks(order, batch_size):
-            yield places, torch.from_numpy(self._kept[places]).to(self._extract.device)
+        for places in wanted:
+            yield places, self._cache.tensor(places).to(self._extract.device)
+
+    def blank(self, count: int) -> Tensor:
+        return torch.zeros(count, self._extract.width, device=self._extract.device)
 
     def close(self) -> None:
-        """Give the disk space back."""
-        self._kept = None
-        if self._file is not None:
-            self._file.close()
+        """Let go of the files."""
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None
 
-    def _computed(self, order: Places, batch_size: int) -> Iterator[tuple[Places, Tensor]]:
-        chunk = self._extract.chunk or batch_size
-        for places, pixels in self._reader.pictures(order, ("indexed",), batch_size):
+    def _computed(self, wanted: Sequence[Places]) -> Batches:
+        chunk = self._extract.chunk or 128
+        for places, pixels in self._reader.read(wanted, ("indexed",)):
             parts = [self._extract(pixels[begin : begin + chunk]) for begin in range(0, len(places), chunk)]
-            yield places, torch.cat(parts)
+            yield places, torch.cat(parts) if parts else self.blank(0)
 
 
-def _room(folder: Path, bytes_allowed: int) -> int:
-    """Bytes that may be kept in `folder`: some of the disk is left to others."""
-    return min(bytes_allowed, int(0.8 * shutil.disk_usage(folder).free))
+@dataclass(frozen=True)
+class Kept:
+    """Where what the frozen layers give may be kept, and how much of it; `named` files outlive the process."""
+
+    folder: Path
+    bytes_allowed: int
+    named: bool
+    ranks: Ranks
+    stop: StopRequest
+    done: Done
+
+    def name(self, what: str) -> str | None:
+        """What a cache's files are called, None where they have no name."""
+        return what if self.named else None
+
+    def views(self, what: str, size: int, most: int) -> int:
+        """How many views of all pictures, of `size` bytes each, have room on every machine: as many as a stopped run kept."""
+        found = kept_bytes(self.folder, self.name(what), self.ranks) // max(1, size)
+        views = found if 0 < found <= most else min(most, room(self.folder, self.bytes_allowed) // max(1, size))
+        return int(min(self.ranks.gathered(views)))
 
 
-def _chunks(order: Places, size: int) -> Iterator[Places]:
-    for begin in range(0, len(order), size):
-        yield order[begin : begin + size]
+def make_inputs(
+    reader: ViewReader, network: TopicNetwork, architecture: Architecture, training: Places, validation: Places,
+    kept: Kept, device: torch.device,
+) -> Inputs:  # fmt: skip
+    """Inputs for the layers of `network` that learn; what the others give is computed once where it has room."""
+    if network.trained == "all":
+        return PictureInputs(reader, architecture, device)
+    if network.trained == "head":
+        features = FeatureInputs(reader, FeatureExtractor(network, architecture, reader.indexed, device))
+        if features.keep(np.concatenate([validation, training]), kept):
+            return features
+        _no_room(kept)
+        return features
+    trunk = FrozenTrunk(network, architecture, device)
+    if (cached := CachedInputs.compute(reader, trunk, training, validation, kept)) is not None:
+        return cached
+    _no_room(kept)
+    return PictureInputs(reader, architecture, device, trunk)
+
+
+def _no_room(kept: Kept) -> None:
+    logger.warning("no room to keep the frozen layers' outputs in %s: they are computed in every epoch", kept.folder)

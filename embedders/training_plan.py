@@ -28,6 +28,7 @@ class TrainingPlan:
     epochs: int
     patience: int
     batch_size: int
+    micro_batch: int | None
     optimizer: Literal["adamw", "sgd"]
     head_learning_rate: float
     learning_rate: float
@@ -94,6 +95,12 @@ class TrainingPlan:
             raise SettingsError(
                 f'training.features is "several" and training.layers "{layers}": only a head alone learns from several layers'
             )
+        sizes = settings.sizes or (crop,)
+        if layers != "head" and (sizes != (crop,) or settings.mirror):
+            raise SettingsError(
+                f'training.sizes and training.mirror are for a head that learns alone; with training.layers "{layers}" pictures '
+                f"are seen once, at training.crop ({crop})"
+            )
         return cls(
             layers=layers,
             features=features,
@@ -107,6 +114,7 @@ class TrainingPlan:
             epochs=epochs,
             patience=settings.patience or (epochs if layers == "head" else 4),
             batch_size=min(settings.batch_size or (64 if pictures >= 2_000 else 32), max(1, pictures)),
+            micro_batch=settings.micro_batch,
             optimizer=settings.optimizer,
             head_learning_rate=settings.learning_rate or (0.003 if sgd else 1e-3),
             learning_rate=rate,
@@ -116,7 +124,7 @@ class TrainingPlan:
             view=settings.view,
             resize=resize,
             crop=crop,
-            sizes=settings.sizes or (crop,),
+            sizes=sizes,
             mirror=settings.mirror if settings.mirror is not None else False,
             views=settings.views or 6,
         )

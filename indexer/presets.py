@@ -33,6 +33,7 @@ _INSTACITIES1M: dict[str, dict[str, Any]] = {
         "weight_decay": 2e-4,
         "dropout": 0.4,
         "batch_size": 560,
+        "micro_batch": 140,
         "standardize": False,
         "view": "center",
         "resize": 300,

@@ -19,6 +19,7 @@ from torch import nn
 
 from topicidx.embedders import training_run
 from topicidx.embedders.googlenet_encoder import GoogLeNetImageEncoder
+from topicidx.embedders.learner import make_optimizer, topic_loss
 from topicidx.embedders.networks.architectures import ARCHITECTURES
 from topicidx.embedders.topic_network import TopicNetwork
 from topicidx.embedders.training import (
@@ -31,7 +32,6 @@ from topicidx.embedders.training import (
 )
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.embedders.training_plot import plot_training
-from topicidx.embedders.training_run import make_optimizer, topic_loss
 from topicidx.errors import SettingsError, TrainingError
 from topicidx.settings import TrainingSettings
 

@@ -1,0 +1,78 @@
+"""ViewReader: views of pictures, decoded in threads ahead of whoever asks."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topicidx.embedders.googlenet_encoder import ViewSettings
+from topicidx.embedders.pictures import open_picture, random_view
+from topicidx.embedders.prefetch import default_threads, map_ahead
+from topicidx.embedders.training_plan import TrainingPlan
+from topicidx.errors import ImageError
+
+Places = NDArray[np.int64]
+Pixels = NDArray[np.uint8]
+View = Literal["indexed", "mirrored", "random"]
+
+
+class ViewReader:
+    """Decodes views of pictures in threads ahead of whoever asks, the same for the same seed, place and epoch.
+
+    `unreadable` collects the reason for each picture that could not be decoded, by place.
+    """
+
+    def __init__(self, paths: Sequence[Path], plan: TrainingPlan, *, seed: int) -> None:
+        self.paths = paths
+        self.plan = plan
+        self.seed = seed
+        self.indexed = ViewSettings(plan.view, plan.resize, plan.crop, plan.sizes, plan.mirror)
+        self.unreadable: dict[int, str] = {}
+
+    def readable(self, order: Places) -> Places:
+        """Those of `order` that have not turned out to be unreadable."""
+        return order[~np.isin(order, list(self.unreadable))]
+
+    def read(self, wanted: Iterable[Places], views: Sequence[View], epoch: int = 0) -> Iterator[tuple[Places, Pixels]]:
+        """For each of `wanted` (n,) those places that can be decoded (m,), and uint8 (m x views, side, side, 3).
+
+        The views of a picture lie together. Where none can be decoded, both are empty.
+        """
+        batches = list(wanted)
+        side = self.plan.crop if "random" in views else self.indexed.largest
+
+        def decode(place: int) -> Pixels | str:
+            try:
+                return self._decode(place, views, epoch)
+            except ImageError as error:
+                return str(error)
+
+        order = [int(place) for places in batches for place in places]
+        decoded = map_ahead(decode, order, threads=default_threads(), ahead=2 * self.plan.batch_size)
+        for places in batches:
+            found: list[int] = []
+            pixels = [np.empty((0, side, side, 3), dtype=np.uint8)]
+            for place in places.tolist():
+                outcome = next(decoded)
+                if isinstance(outcome, str):
+                    self.unreadable[place] = outcome
+                else:
+                    found.append(place)
+                    pixels.append(outcome)
+            yield np.array(found, dtype=np.int64), np.concatenate(pixels)
+
+    def check(self, places: Places) -> None:
+        """Decode pictures only to learn why they cannot be."""
+        for _ in self.read([places], ("indexed",)):
+            pass
+
+    def _decode(self, place: int, views: Sequence[View], epoch: int) -> Pixels:
+        plan = self.plan
+        image = open_picture(self.paths[place], at_least=max(plan.resize, self.indexed.input_size)).image
+        indexed = self.indexed.pixels(image)
+        rng = np.random.default_rng((self.seed, place, epoch))
+        made = {"indexed": lambda: indexed, "mirrored": lambda: indexed[:, ::-1],
+                "random": lambda: random_view(image, plan.resize, plan.crop, rng)}  # fmt: skip
+        return np.stack([made[view]() for view in views])
