@@ -22,6 +22,8 @@ Match = Literal["all", "mean"]
 Search = Literal["auto", "exact", "approximate"]
 #: Points from which on a store gets what approximate searches need: an exact scan takes some 50 ms a word by then.
 APPROXIMATE_FROM = 500_000
+#: Text encoders whose settings are a field of `Settings`.
+_OWN_ENCODERS = ("lda",)
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -67,7 +69,10 @@ class TrainingSettings(BaseModel):
     #: How many such heads are averaged: 3 where the head learns alone.
     members: Positive | None = None
     epochs: Positive | None = None
+    #: Pictures in one step of the optimiser, those of all processes together, and how many of them one process takes through
+    #: the network at once: gradients are summed over as many turns as that takes.
     batch_size: Positive | None = None
+    micro_batch: Positive | None = None
     optimizer: Literal["adamw", "sgd"] = "adamw"
     #: Learning rate of the new layer.
     learning_rate: Annotated[float, Field(gt=0)] | None = None
@@ -183,10 +188,28 @@ class Settings(BaseSettings):
     search: Search = "auto"
     limit: Annotated[int, Field(ge=1, le=10_000)] = 10
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    #: What learns from captions: the name of a registered text encoder.
+    text_encoder: str = "lda"
     lda: LdaSettings = LdaSettings()
+    #: The settings of text encoders that other packages provide, a table for each by its name.
+    encoders: dict[str, dict[str, Any]] = {}
     training: TrainingSettings = TrainingSettings()
     ingest: IngestSettings = IngestSettings()
     server: ServerSettings = ServerSettings()
+
+    @field_validator("encoders")
+    @classmethod
+    def _refuse_own(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name in value:
+            if name in _OWN_ENCODERS:
+                raise ValueError(f"the settings of {name} have their own table, [{name}]")
+        return value
+
+    @property
+    def text_settings(self) -> Any:
+        """The settings for training the chosen text encoder: its own class of them, or a dict for that of another package."""
+        name = self.text_encoder
+        return getattr(self, name) if name in _OWN_ENCODERS else self.encoders.get(name)
 
     @classmethod
     def load(cls, file: Path | None = None, *, preset: dict[str, Any] | None = None, **flags: Any) -> "Settings":

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from topicidx.embedders.corpus import BagOfWords, DiskCorpus, Vocabulary, build_corpus
 from topicidx.embedders.normalizer import CaptionNormalizer
-from topicidx.embedders.protocols import Scores
+from topicidx.embedders.protocols import PassDone, Scores
 from topicidx.errors import SpaceDamagedError, TrainingError
 from topicidx.settings import LdaSettings
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Float32 = NDArray[np.float32]
-#: Called after each pass over the captions with (passes done, passes in all).
-PassDone = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

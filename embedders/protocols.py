@@ -1,8 +1,8 @@
 """What a text encoder and an image encoder are, and how third parties plug in their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,45 +10,87 @@ from PIL import Image
 
 from topicidx.embedders.corpus import Vocabulary
 from topicidx.embedders.normalizer import CaptionNormalizer
-from topicidx.errors import SpaceError
+from topicidx.errors import SettingsError, SpaceError, TopicidxError
 
 Float32 = NDArray[np.float32]
 #: What dot products with the word vectors mean: ratios of probabilities, or plain similarity.
 Scores = Literal["lift", "similarity"]
+#: Called after each pass over the captions with (passes done, passes in all).
+PassDone = Callable[[int, int], None]
+Kind = Literal["text", "image"]
 
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """Captions and words to vectors of a topic space.
-
-    A class registered under `topicidx.text_encoders` also has a classmethod
-    `restore(tensors, settings, normalizer, vocabulary)`, the inverse of `tensors` and `settings_json`. `tensors` holds at
-    least `topic_prior`, float32 (dimensions,).
-    """
+    """Captions and words to vectors of a topic space: a class registered under `topicidx.text_encoders` by its `name`."""
 
     name: str
     scores: Scores
     normalizer: CaptionNormalizer
     vocabulary: Vocabulary
 
+    @classmethod
+    def train(
+        cls, documents: Sequence[str], settings: Any = None, *, seed: int = 0, on_pass: PassDone | None = None
+    ) -> Self:
+        """Learn from `documents`, each one a picture's captions in one string; `topicidx.embedders.corpus` numbers words.
+
+        settings: for an encoder of another package what the table `[encoders.NAME]` of topicidx.toml holds, a dict; None
+        or empty for defaults. The same documents, settings and seed should give the same encoder. Raises SettingsError
+        for settings that it does not know, TrainingError where the captions do not suffice.
+        """
+
+    @classmethod
+    def restore(
+        cls, tensors: Mapping[str, NDArray[Any]], settings: Mapping[str, Any], normalizer: CaptionNormalizer,
+        vocabulary: Vocabulary,
+    ) -> Self:  # fmt: skip
+        """The encoder that `tensors` and `settings_json` described. Raises SpaceDamagedError where they do not fit."""
+
     @property
     def dimensions(self) -> int:
         """Length of a vector."""
 
     def encode(self, texts: Sequence[str]) -> Float32:
-        """Vectors of `texts`: float32 (n, dimensions), each depending on its own text alone."""
+        """Vectors of `texts`: float32 (n, dimensions), in [0, 1], each depending on its own text alone.
+
+        They are what the network learns to predict from pictures.
+        """
 
     def knows(self, text: str) -> bool:
         """True when the encoder knows a word of `text`."""
 
     def word_vectors(self) -> tuple[Float32, Float32]:
-        """(lift, topics) of every vocabulary word: float32 (words, dimensions) each."""
+        """(lift, topics) of every vocabulary word: float32 (words, dimensions) each.
+
+        A query takes the pictures' dot products with the first, and with `--match mean` with the second. They are kept in
+        the topic space, so that queries need no encoder.
+        """
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """The arrays that make up the encoder."""
 
     def settings_json(self) -> dict[str, Any]:
         """All of the encoder that is no array, in JSON values."""
+
+
+@runtime_checkable
+class LiftTextEncoder(TextEncoder, Protocol):
+    """A text encoder of `scores` "lift": its vectors are topic distributions, and its topics are made of words.
+
+    `tensors` holds `topic_prior`.
+    """
+
+    @property
+    def topic_prior(self) -> Float32:
+        """p(k), float32 (dimensions,): the mean topic weight over the training captions."""
+
+    @property
+    def topic_words(self) -> Float32:
+        """P(word | topic), float32 (dimensions, words)."""
+
+    def words_of(self, text: str) -> NDArray[np.int32]:
+        """The known words of `text`, int32 (n, 2): word id and count."""
 
 
 @runtime_checkable
@@ -82,15 +124,36 @@ class ImageEncoder(Protocol):
         """All of the encoder that is no array, in JSON values."""
 
 
-def load_encoder_class(kind: Literal["text", "image"], name: str) -> Any:
+def text_encoder_class(name: str) -> type[TextEncoder]:
+    """The text encoder that the setting `text_encoder` names. Raises SettingsError where none is registered so."""
+    found: type[TextEncoder] = _registered("text", name, SettingsError)
+    if getattr(found, "name", None) != name:
+        raise SettingsError(
+            f"the text encoder registered as {name!r} calls itself {getattr(found, 'name', None)!r}, so that what it learns "
+            "could not be opened again; the package that provides it must give both the same name"
+        )
+    return found
+
+
+def load_encoder_class(kind: Kind, name: str) -> Any:
     """The encoder class registered as `name` in the entry points `topicidx.text_encoders` or `topicidx.image_encoders`.
 
     Raises SpaceError where none is.
     """
+    return _registered(kind, name, SpaceError)
+
+
+def _registered(kind: Kind, name: str, error: type[TopicidxError]) -> Any:
     found = entry_points(group=f"topicidx.{kind}_encoders")
     if name not in found.names:
-        raise SpaceError(
+        raise error(
             f"no {kind} encoder is registered as {name!r} (known: {', '.join(sorted(found.names)) or 'none'}); "
             "install the package that provides it"
         )
-    return found[name].load()
+    try:
+        return found[name].load()
+    except (ImportError, AttributeError) as problem:
+        raise error(
+            f"the {kind} encoder {name!r} cannot be loaded from {found[name].value}: {problem}; "
+            "install the package that provides it again"
+        ) from problem

@@ -15,7 +15,7 @@ from topicidx.indexer.rendered import RenderedPicture, render_collection
 from topicidx.indexer.results import SearchResult
 from topicidx.indexer.sources import SourceRegistry, open_source
 from topicidx.indexer.train import TrainReport, train
-from topicidx.settings import LdaSettings, TrainingSettings
+from topicidx.settings import TrainingSettings
 from topicidx.workspace import FOLDER_NAME, Workspace
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def run_demo(
     progress.step(f"learning topics from {folder / 'captions.csv'}, and to see them in the pictures")
     training = TRAINING.model_copy(update={"epochs": epochs or TRAINING.epochs})
     trained = train(
-        open_source(folder / "captions.csv"), workspace.space, lda=LdaSettings(), training=training, seed=seed,
+        open_source(folder / "captions.csv"), workspace.space, training=training, seed=seed,
         cache_folder=workspace.home, on_pass=progress.on_pass, progress=progress.training,
     )  # fmt: skip
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from topicidx.embedders.lda import LdaTextEncoder
-from topicidx.embedders.protocols import TextEncoder
+from topicidx.embedders.protocols import LiftTextEncoder, TextEncoder, text_encoder_class
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.errors import SpaceError, SpaceNotFoundError, TrainingError
 from topicidx.indexer.sources import Source
 from topicidx.post import Post
-from topicidx.settings import LdaSettings, TrainingSettings
+from topicidx.settings import TrainingSettings
 from topicidx.version import __version__
 
 if TYPE_CHECKING:
@@ -48,7 +47,8 @@ def train(
     source: Source,
     folder: Path,
     *,
-    lda: LdaSettings | None = None,
+    text_encoder: str = "lda",
+    text_settings: Any = None,
     training: TrainingSettings | None = None,
     only: Literal["text", "image"] | None = None,
     seed: int = 0,
@@ -59,9 +59,10 @@ def train(
 ) -> TrainReport:
     """Learn topics from the captions of `source`, then a network that predicts them, and write the topic space `folder`.
 
+    text_encoder is the registered name of what learns from captions, text_settings are for its `train`, None for defaults.
     only="text" stops after the captions; only="image" keeps the text side of the space that is there. A picture's
-    captions are one document. Raises SourceError, TrainingError or SpaceError; the space that was there stays until the
-    new one is whole.
+    captions are one document. Raises SourceError, SettingsError, TrainingError or SpaceError; the space that was there
+    stays until the new one is whole.
     """
     existing = _existing(folder)
     if only == "text" and existing is not None and existing.manifest.image is not None:
@@ -73,6 +74,7 @@ def train(
         raise SpaceNotFoundError(
             f"there is no topic space at {folder} to add an image model to; train without --only image"
         )
+    encoder_class = text_encoder_class(text_encoder) if only != "image" else None
     posts = [post for post in source.posts() if post.captions]
     if not posts:
         raise TrainingError(
@@ -88,11 +90,12 @@ def train(
         _check_weights(training or TrainingSettings())
     documents = [_document(post) for post in posts]
     text: TextEncoder
-    if only == "image" and existing is not None:
+    if encoder_class is None and existing is not None:
         text = existing.text_encoder
     else:
-        on_step(f"learning topics from the captions of {len(posts):,} pictures")
-        text = LdaTextEncoder.train(documents, lda, seed=seed, on_pass=on_pass)
+        assert encoder_class is not None
+        on_step(f"learning from the captions of {len(posts):,} pictures ({text_encoder})")
+        text = encoder_class.train(documents, text_settings, seed=seed, on_pass=on_pass)
     provenance: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "topicidx": __version__,
@@ -105,7 +108,8 @@ def train(
     if only == "text":
         return TrainReport(write_topic_space(folder, text, provenance=provenance), len(posts), len(text.vocabulary))
 
-    on_step(f"teaching a network to see {text.dimensions} topics in pictures")
+    seen = "topics" if text.scores == "lift" else "dimensions"
+    on_step(f"teaching a network to see {text.dimensions} {seen} in pictures")
     result = _train_image(posts, documents, text, training, seed, cache_folder, progress)
     for key, reason in result.unreadable.items():
         logger.warning("left out of training: %s: %s", key, reason)
@@ -152,7 +156,7 @@ def _train_image(
     topics = text.encode([documents[place] for place in telling])
     topic_words: NDArray[np.float32] | None = None
     words: Sequence[NDArray[np.int32] | None] = [None] * len(telling)
-    if isinstance(text, LdaTextEncoder):
+    if text.scores == "lift" and isinstance(text, LiftTextEncoder):
         topic_words = text.topic_words
         words = [text.words_of(documents[place]) for place in telling]
     examples = [

@@ -9,6 +9,7 @@ import typer
 
 from topicidx.cli.console import Show, progress_bar, status
 from topicidx.cli.options import Home, Json, Seed, Space
+from topicidx.errors import SettingsError
 from topicidx.settings import Arch, Settings
 from topicidx.workspace import Workspace
 
@@ -23,6 +24,13 @@ def train(
     home: Home = None,
     space: Space = None,
     topics: Annotated[int | None, typer.Option(help="Number of topics. Default: 500.", show_default=False)] = None,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="What learns from captions: lda, word2vec, or one that another package provides. Default: lda.",
+            show_default=False,
+        ),
+    ] = None,
     only: Annotated[
         Literal["text", "image"] | None, typer.Option(help="Train one side alone.", show_default=False)
     ] = None,
@@ -53,9 +61,16 @@ def train(
         home=home,
         space=space,
         seed=seed,
+        text_encoder=text_encoder,
         lda={"num_topics": topics},
         training={"arch": arch, "init": init, "epochs": epochs},
     )
+    if topics is not None and settings.text_encoder != "lda":
+        raise SettingsError(f"--topics is for the text encoder lda, not {settings.text_encoder}; leave it out")
+    if text_encoder is not None and only == "image":
+        raise SettingsError(
+            "--only image keeps the text encoder of the topic space that is there; leave --text-encoder out"
+        )
     from topicidx.indexer.sources import open_source
     from topicidx.indexer.train import train as train_space
 
@@ -70,7 +85,8 @@ def train(
             report = train_space(
                 opened,
                 folder,
-                lda=settings.lda,
+                text_encoder=settings.text_encoder,
+                text_settings=settings.text_settings,
                 training=settings.training,
                 only=only,
                 seed=settings.seed,
@@ -98,8 +114,9 @@ def train(
         }
         print(json.dumps(summary | {"vector_space": manifest.vector_space, "unreadable": report.unreadable}))
         return
+    unit = "topics" if report.space.scores == "lift" else "dimensions"
     print(
-        f"trained {folder}: {report.space.dimensions} topics, {report.words} words from {report.captioned} captioned pictures"
+        f"trained {folder}: {report.space.dimensions} {unit}, {report.words} words from {report.captioned} captioned pictures"
     )
     if report.epochs:
         loss = manifest.metrics["validation_loss"]
@@ -111,8 +128,8 @@ def train(
 
 
 def show_passes(show: Show) -> Callable[[int, int], None]:
-    """Progress of the topic model."""
-    return lambda done, total: show(done, total, "topics: passes over the captions")
+    """Progress of the text encoder."""
+    return lambda done, total: show(done, total, "passes over the captions")
 
 
 def training_progress(show: Show) -> "Progress":
