@@ -61,8 +61,8 @@ LINEAR: dict[str, Any] = {
     "sizes": (224,), "mirror": False,
 }  # fmt: skip
 #: What calibration may choose from, where a row does not let it choose from everything.
-CALIBRATION: dict[str, dict[str, tuple[float, ...]]] = {
-    "default-no-prior": {"PRIOR_SHARES": (0.0,)},
+CALIBRATION: dict[str, dict[str, Any]] = {
+    "default-no-prior": {"MOST_PRIOR": 0.0},
     "default-no-background": {"BACKGROUND_SHARES": (0.0,)},
 }
 #: Rows: what of LdaSettings and of TrainingSettings differs from the defaults.

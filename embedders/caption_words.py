@@ -1,17 +1,20 @@
 """The words of captions, as a network learns from them and is calibrated by them: their likelihood under its topics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicidx.embedders.topic_network import smoothed, without_background
+from topicidx.embedders.topic_network import without_background
 
-#: What is tried as the background's share of an average picture's topics, and as that of the average picture in each.
+#: What is tried as the background's share of an average picture's topics.
 BACKGROUND_SHARES = tuple(step / 20 for step in range(13))
-PRIOR_SHARES = tuple(step / 50 for step in range(16))
+#: Lifts that count as low, and the largest share of the average picture that is given for their sake.
+LOW_LIFT, MOST_PRIOR = 0.25, 0.3
+#: Pictures whose words are compared at once.
+ROWS = 64
 
 
 class CaptionWords:
@@ -36,36 +39,51 @@ class CaptionWords:
 
         theta: float (n, topics). The likelihood of word w is sum over k of theta_k P(w | k).
         """
+        rows, entries = self._entries(places)
+        likelihood = (theta[rows] * self._topics_of_words[self._ids[entries]]).sum(dim=1)
+        return -(self._shares[entries] * torch.log(likelihood.clamp(min=1e-9))).sum() / len(places)
+
+    def low_lifts(self, theta: Tensor, average: Tensor, places: NDArray[np.int64]) -> tuple[float, float, float]:
+        """Of pairs of a picture and a word whose lift is below `LOW_LIFT`: the words that captions hold, that the lifts
+        promise, and that captions of the average picture would hold, as shares of a picture's words, summed.
+
+        theta: float (n, topics) of the pictures at `places`; average: float (topics,).
+        """
+        usual = self._topics_of_words @ average
+        held = lifted = expected = 0.0
+        for begin in range(0, len(places), ROWS):
+            rows, entries = self._entries(places[begin : begin + ROWS])
+            likelihood = theta[begin : begin + ROWS] @ self._topics_of_words.T
+            low = likelihood < LOW_LIFT * usual
+            held += float((self._shares[entries] * low[rows, self._ids[entries]]).sum())
+            lifted += float((likelihood * low).sum())
+            expected += float((usual * low).sum())
+        return held, lifted, expected
+
+    def _entries(self, places: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Which of `places` each of their words belongs to, and where it stands."""
         spans = [
             np.arange(begin, end) for begin, end in zip(self._begins[places], self._begins[places + 1], strict=True)
         ]
-        rows = torch.from_numpy(np.repeat(np.arange(len(places)), [len(span) for span in spans])).to(theta.device)
-        entries = torch.from_numpy(np.concatenate(spans)).to(theta.device)
-        likelihood = (theta[rows] * self._topics_of_words[self._ids[entries]]).sum(dim=1)
-        return -(self._shares[entries] * torch.log(likelihood.clamp(min=1e-9))).sum() / len(places)
+        rows = torch.from_numpy(np.repeat(np.arange(len(places)), [len(span) for span in spans]))
+        return rows.to(self._ids.device), torch.from_numpy(np.concatenate(spans)).to(self._ids.device)
 
 
 def choose_calibration(
     learned_from: Tensor, theta: Tensor, words: CaptionWords, places: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor]:
-    """The background to take away and the prior to give that explain captions best, float (topics,) each.
+    """The background to take away and the prior to give, float (topics,) each: shares of the average picture's topics.
 
-    Both are shares of the average picture's topics; the prior is chosen behind the background, for together they would
-    grow beyond what low lifts bear. learned_from: theta (n, topics) of pictures, of which the average is taken; theta:
-    float (m, topics) of the pictures at `places`, which the network did not learn from.
+    The background is what makes captions likeliest; the prior then brings low lifts to what captions hold. learned_from:
+    theta (n, topics) of pictures, of which the average is taken; theta: float (m, topics) of the pictures at `places`,
+    which the network did not learn from.
     """
     mean = learned_from.mean(dim=0)
-    background = _best(
-        [taken * mean for taken in BACKGROUND_SHARES],
-        lambda taken: words.loss(without_background(theta, taken), places).item(),
-    )
-    left = without_background(theta, background)
+    candidates = [share * mean for share in BACKGROUND_SHARES]
+    losses = [words.loss(without_background(theta, background), places).item() for background in candidates]
+    background = candidates[int(np.argmin(losses))]
     average = without_background(learned_from, background).mean(dim=0)
-    prior = _best(
-        [given * average for given in PRIOR_SHARES], lambda given: words.loss(smoothed(left, given), places).item()
-    )
-    return background, prior
-
-
-def _best(candidates: Sequence[Tensor], loss: Callable[[Tensor], float]) -> Tensor:
-    return candidates[int(np.argmin([loss(candidate) for candidate in candidates]))]
+    held, lifted, expected = words.low_lifts(without_background(theta, background), average, places)
+    # (1 - prior) lifted + prior expected is what captions hold.
+    share = (held - lifted) / max(expected - lifted, 1e-9)
+    return background, min(max(share, 0.0), MOST_PRIOR) * average

@@ -1,14 +1,16 @@
 """Processes that train together: which of them this one is, and what they agree on."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -44,8 +46,8 @@ class Ranks:
         """This process's GPU, or the CPU where there is none."""
         return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
-    def share(self, places: Sequence[Any]) -> Any:
-        """What of `places` this process takes: every `world_size`-th, from its rank on."""
+    def share(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What of `places` (n,) this process takes: every `world_size`-th, from its rank on."""
         return places[self.rank :: self.world_size]
 
     def total(self, *values: float) -> list[float]:

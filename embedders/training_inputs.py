@@ -36,7 +36,9 @@ class Inputs(Protocol):
     be empty. Which views are seen does not depend on how places are put into batches.
     """
 
-    kind: Kind
+    @property
+    def kind(self) -> Kind:
+        """What the inputs are."""
 
     def batches(self, wanted: Sequence[Places], epoch: int) -> Batches:
         """Inputs to learn from: of random views where there are any."""
