@@ -23,6 +23,15 @@ class Workspace:
     def store(self) -> Path:
         return self.home / "store"
 
+    @property
+    def trainings(self) -> Path:
+        """Where trainings are kept until they are finished."""
+        return self.home / "training"
+
+    def unfinished_trainings(self) -> list[Path]:
+        """The folders of trainings that were stopped, or are running."""
+        return sorted(self.trainings.iterdir()) if self.trainings.is_dir() else []
+
     def discard_if_empty(self) -> None:
         """Remove the folder again where nothing came of it, so that it does not capture the folders below."""
         with contextlib.suppress(OSError):

@@ -27,13 +27,15 @@ class HeadSettings:
 
     The published head is one linear layer (members=1, hidden=0). Otherwise `members` heads, each with `hidden` ReLU units,
     learn from different random starts, and their logits are averaged. root: features are square-rooted first, which
-    brings the few large ones, of which ReLU networks have many, nearer to the rest.
+    brings the few large ones, of which ReLU networks have many, nearer to the rest. normalize: vectors are topic
+    distributions; otherwise each number is one from 0 to 1 by itself, as text encoders without topics give.
     """
 
     features: Features = "last"
     hidden: int = 0
     members: int = 1
     root: bool = False
+    normalize: bool = True
 
     def __post_init__(self) -> None:
         if self.features not in {"last", "several"} or self.hidden < 0 or self.members < 1:
@@ -64,6 +66,7 @@ class Head(nn.Module):
         settings = settings or HeadSettings()
         self.topics = topics
         self.root = settings.root
+        self.normalize = settings.normalize
         self.register_buffer("mean", torch.zeros(settings.width))
         self.register_buffer("deviation", torch.ones(settings.width))
         self.register_buffer("background", torch.zeros(topics))
@@ -92,7 +95,9 @@ class Head(nn.Module):
         return self.member_logits(features).mean(dim=0)
 
     def distribution(self, features: Tensor) -> Tensor:
-        """Features (n, width) -> calibrated theta, float32 (n, topics)."""
+        """Features (n, width) -> calibrated theta, float32 (n, topics); sigmoids alone where they are not normalised."""
+        if not self.normalize:
+            return torch.sigmoid(self(features).float())
         return smoothed(without_background(topic_distribution(self(features)), self.background), self.prior)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,7 @@ def train_image_encoder(
     cache_folder: Path,
     progress: Progress | None = None,
     topic_words: NDArray[np.float32] | None = None,
+    normalize: bool = True,
     resumable: bool = False,
     ranks: Ranks = ALONE,
 ) -> TrainingResult:
@@ -73,6 +74,7 @@ def train_image_encoder(
     same weights on the same machine. The loss is the published one, sigmoid cross-entropy, summed over topics, averaged
     over pictures. Where `topic_words`, float32 (topics, words), P(word | topic), and the examples' words are given, the
     words' likelihood is part of it (`training.word_loss`), and the network is calibrated by it (`training.calibrate`).
+    normalize: examples' topics and the encoder's vectors are distributions; otherwise each number is one from 0 to 1.
 
     resumable: `cache_folder` is this training's own, and keeps checkpoints and what the frozen layers gave: a run that was
     killed, or stopped by SIGTERM or Ctrl-C, goes on there, to the same weights. ranks: this process among those that call
@@ -89,31 +91,22 @@ def train_image_encoder(
     plan = TrainingPlan.adapted(settings, len(training))
     with torch.random.fork_rng(devices=[]), stop_requests() as stop:
         return _train(
-            examples,
-            settings,
-            plan,
-            training,
-            validation,
-            seed,
-            cache_folder,
-            progress,
-            topic_words,
-            resumable,
-            ranks,
-            stop,
-        )
+            examples, settings, plan, training, validation, seed, cache_folder, progress, topic_words, normalize, resumable,
+            ranks, stop,
+        )  # fmt: skip
 
 
 def _train(
     examples: Sequence[Example], settings: TrainingSettings, plan: TrainingPlan, training: Places, validation: Places,
-    seed: int, folder: Path, progress: Progress, topic_words: NDArray[np.float32] | None, resumable: bool, ranks: Ranks,
-    stop: StopRequest,
+    seed: int, folder: Path, progress: Progress, topic_words: NDArray[np.float32] | None, normalize: bool,
+    resumable: bool, ranks: Ranks, stop: StopRequest,
 ) -> TrainingResult:  # fmt: skip
     torch.manual_seed(seed)
     device = ranks.device
     architecture = ARCHITECTURES[settings.arch]
     targets = np.stack([example.topics for example in examples])
-    network = TopicNetwork(architecture, targets.shape[1], dropout=plan.dropout, head=plan.head)
+    head = replace(plan.head, normalize=normalize)
+    network = TopicNetwork(architecture, targets.shape[1], dropout=plan.dropout, head=head)
     load_initial_weights(architecture, settings.init, network.trunk, network.tail)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.freeze(plan.layers)

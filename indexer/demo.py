@@ -96,13 +96,14 @@ def run_demo(
     training = TRAINING.model_copy(update={"epochs": epochs or TRAINING.epochs})
     trained = train(
         open_source(folder / "captions.csv"), workspace.space, training=training, seed=seed,
-        cache_folder=workspace.home, on_pass=progress.on_pass, progress=progress.training,
+        trainings=workspace.trainings, on_pass=progress.on_pass, progress=progress.training,
     )  # fmt: skip
 
     progress.step(f"indexing {folder / 'photos'} by pixels alone: no caption is read")
     sources = SourceRegistry(workspace.store)
     source = sources.register(open_source(folder / "photos"))
     space = trained.space
+    assert space is not None
     with EmbeddedStore.writer(workspace.store, "photos", space.vector_space, space.dimensions) as writer:
         skipped = workspace.home / "skipped.jsonl"
         ingested = ingest(source, space, writer, skipped_file=skipped, on_picture=progress.on_picture)

@@ -1,28 +1,24 @@
 """Train: a source's captions and pictures to a topic space."""
 
 import importlib.metadata
-import io
-import json
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from topicidx.embedders.protocols import LiftTextEncoder, TextEncoder, text_encoder_class
+from topicidx.embedders.protocols import TextEncoder, text_encoder_class
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
-from topicidx.errors import SpaceError, SpaceNotFoundError, TrainingError
+from topicidx.errors import SettingsError, SpaceError, SpaceNotFoundError, TrainingError
 from topicidx.indexer.sources import Source
-from topicidx.post import Post
 from topicidx.settings import TrainingSettings
 from topicidx.version import __version__
 
 if TYPE_CHECKING:
-    from topicidx.embedders.training import Epoch, Progress, TrainingResult
+    from topicidx.embedders.training import Epoch, Progress
+    from topicidx.indexer.network_training import NetworkTraining
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +28,17 @@ FEW_PICTURES = 500
 
 @dataclass
 class TrainReport:
-    """What a training did. unreadable: pictures left out, by key, with the reason."""
+    """What a training did. space: what it made, None where it was only prepared, in the folder `prepared`; unreadable:
+    pictures left out, by key, with the reason."""
 
-    space: TopicSpace
+    space: TopicSpace | None
     captioned: int
     words: int
     training_pictures: int = 0
     validation_pictures: int = 0
     epochs: Sequence["Epoch"] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
+    prepared: Path | None = None
 
 
 def train(
@@ -52,7 +50,9 @@ def train(
     training: TrainingSettings | None = None,
     only: Literal["text", "image"] | None = None,
     seed: int = 0,
-    cache_folder: Path,
+    trainings: Path,
+    processes: int = 1,
+    prepare: bool = False,
     on_step: Callable[[str], None] = lambda text: None,
     on_pass: Callable[[int, int], None] | None = None,
     progress: "Progress | None" = None,
@@ -61,9 +61,16 @@ def train(
 
     text_encoder is the registered name of what learns from captions, text_settings are for its `train`, None for defaults.
     only="text" stops after the captions; only="image" keeps the text side of the space that is there. A picture's
-    captions are one document. Raises SourceError, SettingsError, TrainingError or SpaceError; the space that was there
-    stays until the new one is whole.
+    captions are one document.
+
+    The network learns in `processes` processes of this machine. What a training needs and leaves is kept in a folder below
+    `trainings` until the space stands: stopped or killed, the same call goes on where it was, to the same space. With
+    `prepare` it ends when that folder holds all that processes started elsewhere need (`python -m topicidx.embedders.train
+    FOLDER`); the same call without it then takes their result.
+    Raises SourceError, SettingsError, TrainingError or SpaceError; the space that was there stays until the new one is
+    whole.
     """
+    _refuse_torchrun()
     existing = _existing(folder)
     if only == "text" and existing is not None and existing.manifest.image is not None:
         raise SpaceError(
@@ -86,11 +93,27 @@ def train(
             "only %d pictures have captions: what is learned from so few will be poor; some thousands are wanted",
             len(posts),
         )
+    wanted = training or TrainingSettings()
     if only != "text":
-        _check_weights(training or TrainingSettings())
-    documents = [_document(post) for post in posts]
+        _check_weights(wanted)
+    documents = ["\n".join(post.captions) for post in posts]
+    network = None
+    if only != "text":
+        from topicidx.indexer.network_training import NetworkTraining
+
+        learned_from = existing.query_side if only == "image" and existing else [text_encoder, _json(text_settings)]
+        network = NetworkTraining(trainings, posts, wanted, seed, learned_from)
+        if others := network.others():
+            logger.warning(
+                "%d other trainings in %s are not finished and take disk space; `topicidx gc --unfinished` removes them",
+                others,
+                trainings,
+            )
     text: TextEncoder
-    if encoder_class is None and existing is not None:
+    if network is not None and network.prepared:
+        on_step(f"going on with the training in {network.folder}")
+        text = network.text
+    elif encoder_class is None and existing is not None:
         text = existing.text_encoder
     else:
         assert encoder_class is not None
@@ -105,27 +128,55 @@ def train(
         "seed": seed,
         "libraries": {name: importlib.metadata.version(name) for name in ("gensim", "torch", "torchvision", "spacy")},
     }
-    if only == "text":
-        return TrainReport(write_topic_space(folder, text, provenance=provenance), len(posts), len(text.vocabulary))
-
+    report = TrainReport(None, len(posts), len(text.vocabulary))
+    if network is None:
+        report.space = write_topic_space(folder, text, provenance=provenance)
+        return report
+    if not network.prepared:
+        network.prepare(text)
+    if prepare:
+        report.prepared = network.folder
+        return report
     seen = "topics" if text.scores == "lift" else "dimensions"
     on_step(f"teaching a network to see {text.dimensions} {seen} in pictures")
-    result = _train_image(posts, documents, text, training, seed, cache_folder, progress)
+    return _with_network(network, text, folder, report, provenance, processes, progress)
+
+
+def _with_network(
+    network: "NetworkTraining", text: TextEncoder, folder: Path, report: TrainReport, provenance: dict[str, Any],
+    processes: int, progress: "Progress | None",
+) -> TrainReport:  # fmt: skip
+    from topicidx.indexer.network_training import attachments_of, metrics_of
+
+    result = network.run(processes, progress)
     for key, reason in result.unreadable.items():
         logger.warning("left out of training: %s: %s", key, reason)
-    space = write_topic_space(
+    report.space = write_topic_space(
         folder,
         text,
         result.encoder,
         provenance=provenance | {"training": asdict(result.plan)},
-        metrics=_metrics(result),
-        attachments=_attachments(result),
+        metrics=metrics_of(result),
+        attachments=attachments_of(result),
         average_picture=result.average,
     )
-    return TrainReport(
-        space, len(posts), len(text.vocabulary), result.training_pictures, result.validation_pictures, result.epochs,
-        result.unreadable,
-    )  # fmt: skip
+    network.remove()
+    report.training_pictures, report.validation_pictures = result.training_pictures, result.validation_pictures
+    report.epochs, report.unreadable = result.epochs, result.unreadable
+    return report
+
+
+def _refuse_torchrun() -> None:
+    if int(os.environ.get("WORLD_SIZE", "1") or 1) > 1:
+        raise SettingsError(
+            "this is one of several processes that torchrun started, and each would learn from the captions anew: `topicidx "
+            "train SOURCE --nproc N` starts the processes itself; for several machines `topicidx train SOURCE --prepare` "
+            "says what to start with torchrun"
+        )
+
+
+def _json(settings: Any) -> Any:
+    return None if settings is None else settings.model_dump(mode="json")
 
 
 def _existing(folder: Path) -> TopicSpace | None:
@@ -139,52 +190,3 @@ def _check_weights(training: TrainingSettings) -> None:
     from topicidx.embedders.networks.architectures import ARCHITECTURES, read_initial_weights
 
     read_initial_weights(ARCHITECTURES[training.arch], training.init)
-
-
-def _document(post: Post) -> str:
-    return "\n".join(post.captions)
-
-
-def _train_image(
-    posts: Sequence[Post], documents: Sequence[str], text: TextEncoder, training: TrainingSettings | None, seed: int,
-    cache_folder: Path, progress: "Progress | None",
-) -> "TrainingResult":  # fmt: skip
-    from topicidx.embedders.training import Example, train_image_encoder
-
-    # A caption without a single known word says nothing of its picture.
-    telling = [place for place, document in enumerate(documents) if text.knows(document)]
-    topics = text.encode([documents[place] for place in telling])
-    topic_words: NDArray[np.float32] | None = None
-    words: Sequence[NDArray[np.int32] | None] = [None] * len(telling)
-    if text.scores == "lift" and isinstance(text, LiftTextEncoder):
-        topic_words = text.topic_words
-        words = [text.words_of(documents[place]) for place in telling]
-    examples = [
-        Example(posts[place].image, posts[place].path, row, bag)
-        for place, row, bag in zip(telling, topics, words, strict=True)
-    ]
-    return train_image_encoder(
-        examples, training, seed=seed, cache_folder=cache_folder, progress=progress, topic_words=topic_words
-    )
-
-
-def _metrics(result: "TrainingResult") -> dict[str, Any]:
-    best = min(result.epochs, key=lambda epoch: epoch.validation_loss)
-    tensors = result.encoder.tensors()
-    shares = {name: round(float(tensors[f"head.{name}"].sum()), 4) for name in ("background", "prior")}
-    return {
-        "training_pictures": result.training_pictures,
-        "validation_pictures": result.validation_pictures,
-        "unreadable_pictures": len(result.unreadable),
-        "best_epoch": best.epoch,
-        "validation_loss": best.validation_loss,
-    } | ({} if result.average is None else shares)
-
-
-def _attachments(result: "TrainingResult") -> dict[str, bytes]:
-    from topicidx.embedders.training_plot import plot_training
-
-    lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in result.epochs)
-    picture = io.BytesIO()
-    plot_training(result.epochs, picture)
-    return {"training.jsonl": lines.encode(), "training.png": picture.getvalue()}

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from topicidx.embedders.training import Progress
 
 
+#: What the layers are called in the settings.
+LAYERS: dict[str, str] = {"inception4e": "tail", "head": "head", "all": "all"}
+
+
 def train(
     source: Annotated[
         Path, typer.Argument(help="A folder of captioned pictures, or a manifest (.csv, .jsonl).", show_default=False)
@@ -44,6 +48,27 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the pictures. Default: adapted.", show_default=False)
     ] = None,
+    train_from: Annotated[
+        Literal["inception4e", "head", "all"] | None,
+        typer.Option(help="The first layer that learns. Default: head; all with --init random.", show_default=False),
+    ] = None,
+    cache_trunk: Annotated[
+        bool | None,
+        typer.Option(
+            "--cache-trunk/--no-cache-trunk",
+            help="Keep what the frozen layers give on disk, so that they see each picture once. Default: yes.",
+            show_default=False,
+        ),
+    ] = None,
+    nproc: Annotated[
+        int, typer.Option(min=1, max=1_024, help="Processes that train together on this machine, one a GPU.")
+    ] = 1,
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare", help="Learn from the captions and say how to train the network elsewhere (torchrun)."
+        ),
+    ] = False,
     preset: Annotated[
         Literal["instacities1m"] | None, typer.Option(help="The published settings.", show_default=False)
     ] = None,
@@ -63,7 +88,13 @@ def train(
         seed=seed,
         text_encoder=text_encoder,
         lda={"num_topics": topics},
-        training={"arch": arch, "init": init, "epochs": epochs},
+        training={
+            "arch": arch,
+            "init": init,
+            "epochs": epochs,
+            "layers": LAYERS.get(train_from or ""),
+            "cache_gigabytes": 0.0 if cache_trunk is False else None,
+        },
     )
     if topics is not None and settings.text_encoder != "lda":
         raise SettingsError(f"--topics is for the text encoder lda, not {settings.text_encoder}; leave it out")
@@ -90,13 +121,19 @@ def train(
                 training=settings.training,
                 only=only,
                 seed=settings.seed,
-                cache_folder=workspace.home,
+                trainings=workspace.trainings,
+                processes=nproc,
+                prepare=prepare,
                 on_step=status,
                 on_pass=show_passes(show),
                 progress=None if only == "text" else training_progress(show),
             )
-    except KeyboardInterrupt:
-        status("stopped; nothing of this training is kept, and what was there before is as it was")
+    except (KeyboardInterrupt, SystemExit):
+        status(
+            "stopped; the same command goes on from here"
+            if workspace.unfinished_trainings()
+            else "stopped; nothing of this training is kept, and what was there before is as it was"
+        )
         raise
     finally:
         workspace.discard_if_empty()
@@ -104,6 +141,10 @@ def train(
         status(f"left out {len(report.unreadable)} pictures that could not be read:")
         for key, reason in report.unreadable.items():
             status(f"  {key!r}: {reason}")
+    if report.space is None:
+        assert report.prepared is not None
+        _say_how_to_train(report.prepared, as_json=as_json)
+        return
     manifest = report.space.manifest
     if as_json:
         summary = {
@@ -134,17 +175,23 @@ def show_passes(show: Show) -> Callable[[int, int], None]:
 
 def training_progress(show: Show) -> "Progress":
     """Progress of the network: a bar within an epoch, a line after each."""
-    from topicidx.embedders.training import Epoch, Progress
-
-    def line(epoch: Epoch) -> None:
-        stage = "new layer alone" if epoch.stage == "head" else "all that learns"
-        status(
-            f"epoch {epoch.epoch} ({stage}): training loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}"
-            f"{' *' if epoch.best else ''}, {epoch.images_per_second:.0f} images/s"
-        )
+    from topicidx.embedders.training import Progress
 
     return Progress(
         features=lambda done, total: show(done, total, "frozen layers"),
-        batch=lambda epoch, epochs, done, total, loss: show(done, total, f"epoch {epoch}, loss {loss:.4f}"),
-        epoch=line,
+        batch=lambda epoch, epochs, done, total, loss: show(done, total, f"epoch {epoch} of {epochs}, loss {loss:.4f}"),
+        epoch=lambda epoch: status(str(epoch)),
+        resumed=lambda epochs, batches: status(f"going on after {epochs} epochs and {batches} batches"),
     )
+
+
+def _say_how_to_train(folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"prepared": str(folder)}))
+        return
+    print(f"prepared {folder}: on each machine, with the same folder and pictures under the same names, start")
+    print(
+        f"  torchrun --nnodes N --nproc-per-node GPUS --rdzv-backend c10d --rdzv-endpoint HOST:29500 "
+        f"-m topicidx.embedders.train {folder}"
+    )
+    print("and then this command again, without --prepare")

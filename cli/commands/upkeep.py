@@ -33,19 +33,21 @@ def gc(
     store: Store = None,
     collection: Collection = None,
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Also what a stopped ingest could go on from.")
+        bool, typer.Option("--unfinished", help="Also what a stopped ingest or training could go on from.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove what failed builds of the index left behind."""
+    """Remove what failed builds of the index and stopped trainings left behind."""
     from topicidx.indexer.stores import collect_garbage
+    from topicidx.indexer.trainings import clear_trainings
 
     settings = Settings.load(home=home, store=store, collection=collection)
     address = store_address_of(settings)
     found = collect_garbage(
         address, settings.collection, unfinished=unfinished, dry_run=dry_run, server=settings.server
     )
+    found += clear_trainings(settings.home, remove=unfinished, dry_run=dry_run)
     removed = [leftover for leftover in found if leftover.remove]
     if as_json:
         entries = [
@@ -61,7 +63,7 @@ def gc(
     if not removed:
         print("nothing to remove")
     if len(removed) < len(found):
-        status("`topicidx gc --unfinished` removes what is kept, too: what was indexed there must then be read again")
+        status("`topicidx gc --unfinished` removes what is kept, too: what was done there must then be done again")
 
 
 def duplicates(home: Home = None, store: Store = None, collection: Collection = None, as_json: Json = False) -> None:
