@@ -23,17 +23,16 @@ Search = Literal["auto", "exact", "approximate"]
 #: Points from which on a store gets what approximate searches need: an exact scan takes some 50 ms a word by then.
 APPROXIMATE_FROM = 500_000
 #: Text encoders whose settings are a field of `Settings`.
-_OWN_ENCODERS = ("lda",)
+_OWN_ENCODERS = ("lda", "word2vec")
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class LdaSettings(BaseModel):
-    """How captions become topics. What is None adapts to the size of the corpus (`topicidx.embedders.lda`)."""
+class CaptionSettings(BaseModel):
+    """How captions become words: what all text encoders of topicidx share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    num_topics: Annotated[int, Field(ge=2, le=65_536)] = 500
     language: str = "en"
     punctuation: Literal["space", "remove"] = "space"
     extra_stop_words: tuple[str, ...] = ()
@@ -41,12 +40,30 @@ class LdaSettings(BaseModel):
     min_documents: Positive | None = None
     #: Stems in more than this share of the captioned pictures are dropped.
     max_document_share: Share = 0.5
+
+
+class LdaSettings(CaptionSettings):
+    """How captions become topics. What is None adapts to the size of the corpus (`topicidx.embedders.lda`)."""
+
+    num_topics: Annotated[int, Field(ge=2, le=65_536)] = 500
     passes: Positive | None = None
     chunksize: Positive | None = None
     #: Symmetric document-topic prior of each topic.
     alpha: Annotated[float, Field(gt=0)] | None = None
     #: Symmetric topic-word prior of each word.
     eta: Annotated[float, Field(gt=0)] | None = None
+
+
+class Word2VecSettings(CaptionSettings):
+    """How captions become mean word vectors. What is None adapts to the size of the corpus (`topicidx.embedders.word2vec`)."""
+
+    dimensions: Annotated[int, Field(ge=2, le=65_536)] = 300
+    #: How many words before and after a word are learned with it, within a caption.
+    window: Positive = 10
+    #: Words drawn at random, for each that is learned, that it is to be unlike.
+    negative: Positive = 5
+    #: Passes over the captions.
+    epochs: Positive | None = None
 
 
 class TrainingSettings(BaseModel):
@@ -191,6 +208,7 @@ class Settings(BaseSettings):
     #: What learns from captions: the name of a registered text encoder.
     text_encoder: str = "lda"
     lda: LdaSettings = LdaSettings()
+    word2vec: Word2VecSettings = Word2VecSettings()
     #: The settings of text encoders that other packages provide, a table for each by its name.
     encoders: dict[str, dict[str, Any]] = {}
     training: TrainingSettings = TrainingSettings()

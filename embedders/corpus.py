@@ -130,7 +130,8 @@ def build_corpus(
     if not kept:
         raise TrainingError(
             f"no word is left of {len(lengths)} captions: {len(numbers)} stems, none in at least {least} captions and at "
-            f"most {max_document_share:.0%} of them; give more captions, or lower min_documents (in topicidx.toml, under [lda])"
+            f"most {max_document_share:.0%} of them; give more captions, or lower min_documents (in topicidx.toml, under [lda] "
+            "or [word2vec])"
         )
     vocabulary = Vocabulary(
         tuple(Word(stem, _by_frequency(forms[number]), document_counts[number]) for stem, number in kept)

@@ -68,7 +68,11 @@ class TextEncoder(Protocol):
         """
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """The arrays that make up the encoder."""
+        """The arrays that make up the encoder.
+
+        Where scores are "similarity", one named `average`, float32 (dimensions,), is taken for the mean vector of the
+        training captions: pictures as terms of a query then count as they lean from it (`topicidx.embedders.leaning`).
+        """
 
     def settings_json(self) -> dict[str, Any]:
         """All of the encoder that is no array, in JSON values."""

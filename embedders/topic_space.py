@@ -23,6 +23,7 @@ from topicidx.embedders.bundle import (
     write_tensors,
 )
 from topicidx.embedders.corpus import Vocabulary
+from topicidx.embedders.leaning import leaning
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.protocols import ImageEncoder, Scores, TextEncoder, load_encoder_class
 from topicidx.embedders.word_table import WordTable
@@ -30,7 +31,7 @@ from topicidx.errors import SpaceDamagedError, SpaceError
 
 Float32 = NDArray[np.float32]
 
-TEXT_TENSORS = "lda.safetensors"
+LDA_TENSORS, TEXT_TENSORS = "lda.safetensors", "text.safetensors"
 WORD_VECTORS = "words.safetensors"
 VOCABULARY = "vocabulary.jsonl"
 IMAGE_TENSORS = "image.safetensors"
@@ -98,18 +99,40 @@ class TopicSpace:
 
     @cached_property
     def topic_prior(self) -> Float32:
-        """p(k), float32 (dimensions,): the mean topic weight over the training captions."""
+        """p(k), float32 (dimensions,): the mean topic weight over the training captions, where scores are lifts."""
         shapes = {"topic_prior": (self.dimensions,)}
-        prior: Float32 = read_tensors(self.folder / TEXT_TENSORS, shapes)["topic_prior"]
+        prior: Float32 = read_tensors(self.folder / _text_tensors(self.manifest.text), shapes)["topic_prior"]
         return prior
+
+    @cached_property
+    def average(self) -> Float32 | None:
+        """The mean vector of the training captions, float32 (dimensions,), where scores are similarities and it is known."""
+        if self.scores != "similarity":
+            return None
+        path = self.folder / _text_tensors(self.manifest.text)
+        average = read_tensors(path).get("average")
+        if average is not None and average.shape != (self.dimensions,):
+            raise SpaceDamagedError(f"{path} is damaged: 'average' is {average.shape}; train the topic space again")
+        return average
+
+    def as_terms(self, pictures: Float32) -> Float32:
+        """Pictures' vectors (..., dimensions) as the terms of a query, which dot products are taken with.
+
+        Divided by p(k), so that they are lifts too, on average 1; where scores are similarities as they lean from the average.
+        """
+        if self.scores == "lift":
+            scaled: Float32 = (pictures / np.maximum(self.topic_prior, 1e-9)).astype(np.float32)
+            return scaled
+        return pictures if self.average is None else leaning(pictures, self.average)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
         """The text encoder, restored from the bundle."""
         entry = self.manifest.text
         encoder_class = load_encoder_class("text", entry.encoder)
-        tensors = read_tensors(self.folder / TEXT_TENSORS)
-        with self._naming(TEXT_TENSORS):
+        file = _text_tensors(entry)
+        tensors = read_tensors(self.folder / file)
+        with self._naming(file):
             restored: TextEncoder = encoder_class.restore(
                 tensors, entry.settings, self.normalizer, self.words.vocabulary
             )
@@ -191,7 +214,7 @@ def write_topic_space(
     )
     image_entry = None if image is None else EncoderEntry(encoder=image.name, settings=image.settings_json())
     with new_folder(folder) as building:
-        write_tensors(building / TEXT_TENSORS, text_tensors)
+        write_tensors(building / _text_tensors(entry), text_tensors)
         write_tensors(building / WORD_VECTORS, words)
         text.vocabulary.write(building / VOCABULARY)
         if image is not None:
@@ -211,6 +234,10 @@ def write_topic_space(
         )
         write_manifest(building, manifest)
     return TopicSpace.load(folder)
+
+
+def _text_tensors(entry: TextEntry) -> str:
+    return LDA_TENSORS if entry.encoder == "lda" else TEXT_TENSORS
 
 
 def _vector_space(text: TextEncoder, image: ImageEncoder, entry: EncoderEntry | None) -> str:

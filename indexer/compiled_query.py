@@ -86,7 +86,7 @@ class QueryCompiler:
         name: VectorName = "topics" if match == "mean" else "lift"
         rows = [
             self.space.words.vectors(name, list(words)),
-            *(self._as_term(vector, match)[None] for _, vector in pictures),
+            *((vector if match == "mean" else self.space.as_terms(vector))[None] for _, vector in pictures),
         ]
         product = match == "all" and self.space.scores == "lift"
         return CompiledQuery(
@@ -140,13 +140,6 @@ class QueryCompiler:
             return self.pictures.vector(term.target)
         except UnknownPictureError as error:
             raise UnknownPictureError(pointing(str(error), query.shown, term.position)) from error
-
-    def _as_term(self, vector: Float32, match: Match) -> Float32:
-        """A picture's vector as a term's: divided by p(k), so that its dot products are lifts too, on average 1."""
-        if match == "mean" or self.space.scores != "lift":
-            return vector
-        scaled: Float32 = (vector / np.maximum(self.space.topic_prior, 1e-9)).astype(np.float32)
-        return scaled
 
     def _nothing(self, query: Query, unknown: dict[str, Unknown], *, canceled: bool) -> Exception:
         text = " ".join(term.text for term in query.terms if isinstance(term, Words))

@@ -44,7 +44,7 @@ def measure_recall(index: Index, *, queries: int = QUERIES, seed: int = 0) -> Re
     """Compare the search that `index` is set to with an exact one, which takes some seconds for a million points.
 
     Queries are the lift vectors of words of the vocabulary, drawn by how many captions hold them, and the vectors of pictures
-    of the store, scaled by 1 / p(k) as a picture is when it is a query. Raises StoreError for an empty store.
+    of the store, as they are when a picture is a query. Raises StoreError for an empty store.
     """
     info, rng = index.store.info(), np.random.default_rng(seed)
     if not info.points:
@@ -54,13 +54,13 @@ def measure_recall(index: Index, *, queries: int = QUERIES, seed: int = 0) -> Re
     counts = np.array([word.documents for word in index.space.words.vocabulary.words], dtype=np.float64)
     chosen = rng.choice(len(counts), min(queries, len(counts)), replace=False, p=counts / counts.sum())
     words = index.space.words.vectors("lift", chosen.tolist())
-    pictures = _pictures(index.store, info.points, queries, rng) / np.maximum(index.space.topic_prior, 1e-9)
+    pictures = index.space.as_terms(_pictures(index.store, info.points, queries, rng))
     return RecallReport(
         search="exact" if index.exact else info.approximate or "exact",
         points=info.points,
         words=_recall(index, words),
         pushed_down=_recall(index, -words),
-        pictures=_recall(index, pictures.astype(np.float32)),
+        pictures=_recall(index, pictures),
     )
 
 
@@ -74,16 +74,17 @@ def _pictures(store: VectorStore, points: int, queries: int, rng: np.random.Gene
 def _recall(index: Index, vectors: Float32) -> Recall:
     expected = index.store.search(vectors, AT)
     found = expected if index.exact else index.store.search(vectors, AT, exact=False)
-    each = np.array([_of(one.scores, other.scores) for one, other in zip(expected, found, strict=True)])
+    floor = LIFT_FLOOR if index.space.scores == "lift" else 0.0
+    each = np.array([_of(one.scores, other.scores, floor) for one, other in zip(expected, found, strict=True)])
     worst = np.sort(each)[: max(1, round(WORST * len(each)))]
     return Recall(len(each), float(each.mean()), float(worst.mean()))
 
 
-def _of(expected: NDArray[np.float64], found: NDArray[np.float64]) -> float:
+def _of(expected: NDArray[np.float64], found: NDArray[np.float64], floor: float) -> float:
     """The share of the expected that was found, by score: of pictures that score alike any will do."""
     if not len(expected):
         return 1.0
     # Lifts below the floor score alike, those of words that are pushed down (negative) too.
-    worst = np.minimum(expected[-1], -LIFT_FLOOR) if expected[-1] < 0 else np.maximum(expected[-1], LIFT_FLOOR)
-    counted = np.minimum(found, -LIFT_FLOOR) if expected[-1] < 0 else np.maximum(found, LIFT_FLOOR)
+    worst = np.minimum(expected[-1], -floor) if expected[-1] < 0 else np.maximum(expected[-1], floor)
+    counted = np.minimum(found, -floor) if expected[-1] < 0 else np.maximum(found, floor)
     return min(1.0, float((counted >= worst - 1e-6 * abs(worst)).sum()) / len(expected))
