@@ -184,3 +184,13 @@ def test_a_wrong_flag_is_named_with_what_was_given() -> None:
 def test_a_file_that_is_not_toml_is_named(folder: Path, content: bytes) -> None:
     (folder / "topicidx.toml").write_bytes(content)
     assert str(folder / "topicidx.toml") in message()
+
+
+def test_a_text_encoder_gets_its_own_settings() -> None:
+    encoders = {"onehot": {"least": 3}}
+    assert Settings.load(lda={"num_topics": 7}).text_settings.num_topics == 7
+    assert Settings.load(text_encoder="word2vec", word2vec={"dimensions": 7}).text_settings.dimensions == 7
+    assert Settings.load(text_encoder="onehot", encoders=encoders).text_settings == {"least": 3}
+    assert Settings.load(text_encoder="home", encoders=encoders).text_settings is None
+    with pytest.raises(SettingsError, match=r"the settings of lda have their own table, \[lda\]"):
+        Settings.load(encoders={"lda": {"num_topics": 7}})
