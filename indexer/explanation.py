@@ -1,4 +1,7 @@
-"""Why a picture is found: the topics that the terms of a query speak of, and each term's lift for each picture."""
+"""Why a picture is found: the topics that the terms of a query speak of, and each term's lift for each picture.
+
+Where scores are similarities, dimensions mean nothing to people: the words that lie nearest are told in place of topics.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +15,12 @@ from topicidx.indexer.compiled_query import CompiledQuery
 from topicidx.indexer.results import Hit, SearchResult, Unknown, unknown_json
 from topicidx.indexer.scoring import Float64, Scoring
 from topicidx.indexer.store import Float32
-from topicidx.indexer.topics import leading_words
+from topicidx.indexer.topics import leading_words, nearest_words
 
 #: Topics told of each picture, and words of each topic.
 HIT_TOPICS, TOPIC_WORDS = 3, 5
+#: Words told of each term and each picture where there are no topics.
+NEAR_WORDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +39,28 @@ class TopicShare:
 @dataclass(frozen=True, slots=True)
 class ExplainedTerm:
     """A word or picture of the query, its weight, and the topics it speaks of: P(topic | word), those with the largest
-    share first."""
+    share first. near: the other words that lie nearest to it, the nearest first, where scores are similarities."""
 
     label: str
     weight: float
-    topics: tuple[TopicShare, ...]
+    topics: tuple[TopicShare, ...] = ()
+    near: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The term in JSON values."""
-        return {"term": self.label, "weight": self.weight, "topics": [topic.to_json() for topic in self.topics]}
+        return {"term": self.label, "weight": self.weight} | _reasons(self.topics, self.near)
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedHit:
     """A picture, its lift for each term in the order of the terms (with match="mean" or an encoder without lifts: its dot
-    product), and the topics that carry its score: their shares of the lifts of what is asked for."""
+    product), and the topics that carry its score: their shares of the lifts of what is asked for. near: the words that it
+    is most like, where scores are similarities."""
 
     hit: Hit
     lifts: tuple[float, ...]
-    topics: tuple[TopicShare, ...]
+    topics: tuple[TopicShare, ...] = ()
+    near: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +75,18 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON result: that of `search`, and `terms`; each result has its `lifts` (or `products`) by term and its
-        `topics`."""
+        `topics` (or the words `near`)."""
         name = "lifts" if self.lifts else "products"
         results = [
             explained.hit.to_json()
-            | {name: [{"term": term.label, "value": lift} for term, lift in zip(self.terms, explained.lifts, strict=True)],
-               "topics": [topic.to_json() for topic in explained.topics]}
+            | {
+                name: [
+                    {"term": term.label, "value": lift} for term, lift in zip(self.terms, explained.lifts, strict=True)
+                ]
+            }
+            | _reasons(explained.topics, explained.near)
             for explained in self.hits
-        ]  # fmt: skip
+        ]
         terms = [term.to_json() for term in self.terms]
         return {"query": self.query, "terms": terms, "results": results} | unknown_json(self.unknown)
 
@@ -84,6 +96,8 @@ def explain(
 ) -> Explanation:
     """The reasons for what was found; vectors: those of the pictures, float32 (n, dimensions)."""
     scoring = compiled.scoring
+    if space.scores == "similarity":
+        return _by_nearness(space, compiled, found, vectors)
     shares = _shares(space, scoring)
     carried = _carried(scoring, vectors)
     chosen = [_leading(row, topics) for row in shares]
@@ -99,6 +113,27 @@ def explain(
         for hit, row, share, some in zip(found, lifts, carried, chosen_of_hits, strict=True)
     )
     return Explanation(found.query, scoring.rule == "product", terms, hits, found.unknown)
+
+
+def _by_nearness(space: TopicSpace, compiled: CompiledQuery, found: SearchResult, vectors: Float32) -> Explanation:
+    forms = [word.form for word in space.words.vocabulary.words]
+    asked = nearest_words(space, compiled.scoring.vectors, NEAR_WORDS + 1)
+    seen = nearest_words(space, vectors, NEAR_WORDS)
+    terms = tuple(
+        ExplainedTerm(
+            term.label, term.weight, near=tuple(forms[word] for word in words if word != term.word)[:NEAR_WORDS]
+        )
+        for term, words in zip(compiled.terms, asked, strict=True)
+    )
+    hits = tuple(
+        ExplainedHit(hit, tuple(map(float, row)), near=tuple(forms[word] for word in words))
+        for hit, row, words in zip(found, compiled.scoring.lifts(vectors), seen, strict=True)
+    )
+    return Explanation(found.query, False, terms, hits, found.unknown)
+
+
+def _reasons(topics: tuple[TopicShare, ...], near: tuple[str, ...]) -> dict[str, Any]:
+    return {"topics": [topic.to_json() for topic in topics]} | ({"near": list(near)} if near else {})
 
 
 def _shares(space: TopicSpace, scoring: Scoring) -> Float64:

@@ -14,6 +14,7 @@ def describe_space(folder: Path) -> dict[str, Any]:
     manifest = TopicSpace.load(folder).manifest
     return {
         "folder": str(folder),
+        "text_encoder": manifest.text.encoder,
         "topics": manifest.dimensions,
         "words": manifest.text.words,
         "language": manifest.text.normalizer.get("language"),

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from topicidx.embedders.lda import LdaTextEncoder
+from topicidx.embedders.protocols import LiftTextEncoder
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import SpaceError
+
+Float32 = NDArray[np.float32]
+
+#: Word vectors that are read at once.
+_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ def describe_topics(space: TopicSpace, *, words: int) -> list[Topic]:
     Raises SpaceError for a text encoder without topics.
     """
     encoder = space.text_encoder
-    if not isinstance(encoder, LdaTextEncoder):
+    if not isinstance(encoder, LiftTextEncoder):
         raise SpaceError(f"the text encoder {encoder.name!r} of {space.folder} has no topics that are made of words")
     forms = [word.form for word in encoder.vocabulary.words]
     order = np.argsort(-encoder.topic_prior, kind="stable")
@@ -49,7 +55,7 @@ def describe_topics(space: TopicSpace, *, words: int) -> list[Topic]:
 def leading_words(space: TopicSpace, topics: Sequence[int], words: int) -> dict[int, tuple[str, ...]]:
     """The `words` most probable words of each of these topics; nothing for a text encoder without topics made of words."""
     encoder = space.text_encoder
-    if not isinstance(encoder, LdaTextEncoder):
+    if not isinstance(encoder, LiftTextEncoder):
         return {}
     vocabulary = encoder.vocabulary.words
     found = {}
@@ -57,3 +63,14 @@ def leading_words(space: TopicSpace, topics: Sequence[int], words: int) -> dict[
         leading = np.argsort(-encoder.topic_words[topic], kind="stable")[:words]
         found[topic] = tuple(vocabulary[word].form for word in leading.tolist())
     return found
+
+
+def nearest_words(space: TopicSpace, vectors: Float32, count: int) -> list[list[int]]:
+    """For each of `vectors`, float32 (n, dimensions), the ids of the `count` words with the largest dot products, best first."""
+    words = len(space.words.vocabulary)
+    products = [
+        vectors @ space.words.vectors("lift", list(range(begin, min(begin + _ROWS, words)))).T
+        for begin in range(0, words, _ROWS)
+    ]
+    nearest: list[list[int]] = np.argsort(-np.concatenate(products, axis=1), axis=1, kind="stable")[:, :count].tolist()
+    return nearest

@@ -41,7 +41,8 @@ def explain(
     """Show why a query finds what it finds.
 
     First the topics that each word speaks of, with the share of each, P(topic | word), and its most probable words; then each
-    picture with its lift for every word, and the topics that carry its score.
+    picture with its lift for every word, and the topics that carry its score. A text encoder without topics has words that
+    lie near each word, and words that each picture is most like.
     """
     words = text or []
     refuse_options(words, "explain")
@@ -61,7 +62,7 @@ def explain(
     if as_json:
         print(json.dumps(explained.to_json(), indent=2, ensure_ascii=False))
         return
-    results().print(_terms(explained.terms))
+    results().print(_near_terms(explained.terms) if _by_nearness(explained) else _terms(explained.terms))
     if explained.hits:
         results().print()
         results().print(_hits(explained))
@@ -86,6 +87,20 @@ def _terms(terms: "Sequence[ExplainedTerm]") -> Table:
     return table
 
 
+def _by_nearness(explained: "Explanation") -> bool:
+    return any(term.near for term in explained.terms)
+
+
+def _near_terms(terms: "Sequence[ExplainedTerm]") -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("term")
+    table.add_column("weight", justify="right")
+    table.add_column("near it", overflow="fold")
+    for term in terms:
+        table.add_row(printable(term.label), f"{term.weight:.3g}", ", ".join(map(printable, term.near)))
+    return table
+
+
 def _hits(explained: "Explanation") -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("", justify="right")
@@ -93,9 +108,10 @@ def _hits(explained: "Explanation") -> Table:
     for term in explained.terms:
         table.add_column(printable(term.label), justify="right")
     table.add_column("picture", overflow="fold")
-    table.add_column("carried by", overflow="fold")
+    table.add_column("most like" if _by_nearness(explained) else "carried by", overflow="fold")
     for each in explained.hits:
         carried = "; ".join(f"{topic.share:.0%} {_words(topic, 2) or topic.topic}" for topic in each.topics)
+        carried = carried or ", ".join(map(printable, each.near))
         lifts = (f"{lift:.3g}" for lift in each.lifts)
         table.add_row(str(each.hit.rank), f"{each.hit.score:.3g}", *lifts, printable(each.hit.image), carried)
     return table

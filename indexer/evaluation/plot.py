@@ -14,7 +14,7 @@ from topicidx.indexer.evaluation.report import Evaluation
 TITLES: dict[Method, str] = {
     "mean": "mean (dot product, published)",
     "l2": "L2 distance",
-    "all": "all (product of lifts)",
+    "all": "all (the default)",
 }
 _COLOURS: dict[Method, str] = {"mean": "#dd8452", "l2": "#8c8c8c", "all": "#4c72b0"}
 

@@ -90,6 +90,11 @@ def evaluate_words(
     pairs = _pairs(words, protocol, rng)
     if protocol.pairs and not pairs:
         notes.append(f"no two words are those of {protocol.least} pictures: pairs are left out")
+    if index.space.scores != "lift" and "all" in methods:
+        encoder = index.space.manifest.text.encoder
+        notes.append(
+            f"scores of the text encoder {encoder!r} are similarities, which promise no more than an order: none are calibrated"
+        )
     calibrator = Calibrator(np.array([len(picture.captions) for picture in pictures.pictures], dtype=np.int64))
     evaluator = Evaluator(index, pictures, tuple(methods), seed, on_progress, on_ranking)
     calibrating = replace(evaluator, on_ranking=_calibrating(calibrator, words, on_ranking))
