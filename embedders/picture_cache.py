@@ -78,8 +78,11 @@ class PictureCache:
                 if len(unflushed) >= FLUSH_EVERY:
                     self._flush(unflushed)
                 stop.check()
-        finally:
+        except BaseException:
             self._flush(unflushed)
+            self.close()
+            raise
+        self._flush(unflushed)
         self.ranks.wait()
         done(len(order), len(order))
         unknown = order[self.state[order] == UNREADABLE]
