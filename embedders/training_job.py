@@ -86,7 +86,7 @@ class TrainingJob:
         topic_words = self.folder / TOPIC_WORDS
         self.state.mkdir(exist_ok=True)
         result = train_image_encoder(
-            list(self._examples()),
+            list(self.examples()),
             TrainingSettings(**description["settings"]),
             seed=description["seed"],
             cache_folder=self.state,
@@ -143,7 +143,8 @@ class TrainingJob:
             raise TrainingError(f"{self.folder / JOB} cannot be read: {error}; prepare the training again") from error
         return description
 
-    def _examples(self) -> Iterator[Example]:
+    def examples(self) -> Iterator[Example]:
+        """The pictures to learn from, with the topics and words of their captions."""
         topics = np.load(self.folder / TOPICS, mmap_mode="r")
         with np.load(self.folder / WORDS) as words:
             ends, entries = np.cumsum(words["sizes"]), words["entries"]

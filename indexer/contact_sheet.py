@@ -27,10 +27,6 @@ class Sheet:
 
 def write_contact_sheet(path: Path, title: str, introduction: Sequence[str], sheets: Sequence[Sheet]) -> None:
     """Write the page with its thumbnails inside it, so that it can be moved and mailed."""
-    environment = Environment(
-        loader=PackageLoader("topicidx.indexer", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     blocks = [
         {
             "query": sheet.result.query,
@@ -39,8 +35,16 @@ def write_contact_sheet(path: Path, title: str, introduction: Sequence[str], she
         }
         for sheet in sheets
     ]
-    page = environment.get_template("contact_sheet.html").render(title=title, introduction=introduction, blocks=blocks)
-    write_file(path, page + "\n")
+    write_file(path, page("contact_sheet.html", title=title, introduction=introduction, blocks=blocks))
+
+
+def page(template: str, **values: object) -> str:
+    """An HTML page from one of the package's templates."""
+    environment = Environment(
+        loader=PackageLoader("topicidx.indexer", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template(template).render(**values) + "\n"
 
 
 def _picture(hit: Hit, right: frozenset[str] | None) -> dict[str, object]:
@@ -50,12 +54,13 @@ def _picture(hit: Hit, right: frozenset[str] | None) -> dict[str, object]:
         "name": hit.image,
         "city": hit.city or "",
         "caption": hit.captions[0] if hit.captions else "",
-        "thumbnail": _thumbnail(hit.path) if hit.path else None,
+        "thumbnail": thumbnail_of(hit.path) if hit.path else None,
         "mark": None if right is None else hit.image in right,
     }
 
 
-def _thumbnail(path: Path) -> str | None:
+def thumbnail_of(path: Path) -> str | None:
+    """A small JPEG of the picture as a data URL; None where it cannot be read."""
     try:
         image = open_picture(path, at_least=THUMBNAIL_SIZE).image
     except ImageError:

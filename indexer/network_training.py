@@ -20,6 +20,7 @@ from topicidx.embedders.train import locked
 from topicidx.embedders.training import Example, Progress, TrainingResult
 from topicidx.embedders.training_job import TrainingJob
 from topicidx.embedders.training_plot import plot_training
+from topicidx.indexer.training_report import training_report
 from topicidx.post import Post
 from topicidx.settings import TrainingSettings
 from topicidx.version import __version__
@@ -86,6 +87,17 @@ class NetworkTraining:
         with locked(self.folder):
             return job.train(progress)
 
+    def attachments(self, result: TrainingResult) -> dict[str, bytes]:
+        """The files of a topic space that show how its training went."""
+        lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in result.epochs)
+        picture = io.BytesIO()
+        plot_training(result.epochs, picture)
+        report = training_report(
+            result, TopicSpace.load(self.folder / TEXT), list(TrainingJob.open(self.folder).examples()),
+            self.settings.validation_share, picture.getvalue(),
+        )  # fmt: skip
+        return {"training.jsonl": lines.encode(), "training.png": picture.getvalue(), "report.html": report}
+
     def remove(self) -> None:
         """Remove the folder: what came of it is elsewhere."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -110,11 +122,3 @@ def metrics_of(result: TrainingResult) -> dict[str, Any]:
         "best_epoch": best.epoch,
         "validation_loss": best.validation_loss,
     } | ({} if result.average is None else shares)
-
-
-def attachments_of(result: TrainingResult) -> dict[str, bytes]:
-    """The files of a topic space that show how its training went."""
-    lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in result.epochs)
-    picture = io.BytesIO()
-    plot_training(result.epochs, picture)
-    return {"training.jsonl": lines.encode(), "training.png": picture.getvalue()}

@@ -146,7 +146,7 @@ def _with_network(
     network: "NetworkTraining", text: TextEncoder, folder: Path, report: TrainReport, provenance: dict[str, Any],
     processes: int, progress: "Progress | None",
 ) -> TrainReport:  # fmt: skip
-    from topicidx.indexer.network_training import attachments_of, metrics_of
+    from topicidx.indexer.network_training import metrics_of
 
     result = network.run(processes, progress)
     for key, reason in result.unreadable.items():
@@ -157,7 +157,7 @@ def _with_network(
         result.encoder,
         provenance=provenance | {"training": asdict(result.plan)},
         metrics=metrics_of(result),
-        attachments=attachments_of(result),
+        attachments=network.attachments(result),
         average_picture=result.average,
     )
     network.remove()

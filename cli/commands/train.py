@@ -1,7 +1,9 @@
 """`topicidx train`: captions and pictures to a topic space."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -69,6 +71,9 @@ def train(
             "--prepare", help="Learn from the captions and say how to train the network elsewhere (torchrun)."
         ),
     ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Also write TensorBoard events to this folder.", show_default=False)
+    ] = None,
     preset: Annotated[
         Literal["instacities1m"] | None, typer.Option(help="The published settings.", show_default=False)
     ] = None,
@@ -112,7 +117,7 @@ def train(
     folder = settings.space or workspace.space
     status(f"reading captions from {opened.manifest or opened.folder}")
     try:
-        with progress_bar() as show:
+        with progress_bar() as show, _told(show, only, tensorboard) as progress:
             report = train_space(
                 opened,
                 folder,
@@ -126,7 +131,7 @@ def train(
                 prepare=prepare,
                 on_step=status,
                 on_pass=show_passes(show),
-                progress=None if only == "text" else training_progress(show),
+                progress=progress,
             )
     except (KeyboardInterrupt, SystemExit):
         status(
@@ -174,15 +179,48 @@ def show_passes(show: Show) -> Callable[[int, int], None]:
 
 
 def training_progress(show: Show) -> "Progress":
-    """Progress of the network: a bar within an epoch, a line after each."""
-    from topicidx.embedders.training import Progress
+    """Progress of the network: a bar within an epoch, with the speed and the time left to the last epoch; a line after each."""
+    from topicidx.embedders.training import Epoch, Progress
+
+    seconds: list[float] = []
+    first: list[tuple[float, int]] = []
+
+    def batch(epoch: int, epochs: int, done: int, total: int, loss: float) -> None:
+        text = f"epoch {epoch} of {epochs}, loss {loss:.4f}"
+        first.append((time.monotonic(), done))
+        del first[1:]
+        began, before = first[0]
+        passed = seconds[-1] if seconds else (time.monotonic() - began) * total / max(1, done - before)
+        if passed > 0:
+            left = passed * (epochs - epoch + 1 - done / total)
+            text += f", {total / passed:.0f} images/s, {_minutes(left)} left"
+        show(done, total, text)
+
+    def line(epoch: Epoch) -> None:
+        seconds.append(epoch.seconds)
+        status(str(epoch))
 
     return Progress(
         features=lambda done, total: show(done, total, "frozen layers"),
-        batch=lambda epoch, epochs, done, total, loss: show(done, total, f"epoch {epoch} of {epochs}, loss {loss:.4f}"),
-        epoch=lambda epoch: status(str(epoch)),
+        batch=batch,
+        epoch=line,
         resumed=lambda epochs, batches: status(f"going on after {epochs} epochs and {batches} batches"),
     )
+
+
+@contextmanager
+def _told(show: Show, only: str | None, tensorboard: Path | None) -> Iterator["Progress | None"]:
+    if only == "text":
+        yield None
+        return
+    from topicidx.embedders.tensorboard import written_to_tensorboard
+
+    with written_to_tensorboard(training_progress(show), tensorboard) as progress:
+        yield progress
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _say_how_to_train(folder: Path, *, as_json: bool) -> None:

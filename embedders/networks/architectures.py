@@ -1,7 +1,7 @@
 """The architectures by name: how each is built, which pixels it expects and where its first weights come from."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +54,10 @@ def load_initial_weights(architecture: Architecture, init: str, trunk: nn.Module
     weights = read_initial_weights(architecture, init)
     if weights is None:
         return
+    wanted = {key: value for part in (trunk, tail) for key, value in part.state_dict().items()}
+    _check(weights, architecture, wanted, init)
     for part in (trunk, tail):
-        part.load_state_dict(
-            {key: _find(weights, architecture, key, value, init) for key, value in part.state_dict().items()}
-        )
+        part.load_state_dict({key: weights[architecture.source_key(key)] for key in part.state_dict()})
 
 
 def read_initial_weights(architecture: Architecture, init: str) -> Mapping[str, Tensor] | None:
@@ -84,8 +84,9 @@ def _download(architecture: Architecture) -> Mapping[str, Tensor]:
             )
     except Exception as error:  # the network's errors, the disk's, and what torch.load raises for a damaged copy
         raise TrainingError(
-            f"the ImageNet weights could not be fetched ({error}); try again with a network connection, "
-            "or name a weight file with --init FILE, or train from nothing with --init random"
+            f"the ImageNet weights could not be fetched ({error}); try again with a network connection, or fetch "
+            f"{GoogLeNet_Weights.IMAGENET1K_V1.url} elsewhere and name the file with --init FILE, or train from nothing with "
+            "--init random"
         ) from error
     return weights
 
@@ -110,12 +111,25 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     return weights
 
 
-def _find(weights: Mapping[str, Tensor], architecture: Architecture, key: str, like: Tensor, init: str) -> Tensor:
-    name = architecture.source_key(key)
-    if name not in weights:
-        raise SettingsError(f"--init: {init} has no tensor {name!r}; are these weights of {architecture.name}?")
-    if weights[name].shape != like.shape:
+def _check(weights: Mapping[str, Tensor], architecture: Architecture, wanted: Mapping[str, Tensor], init: str) -> None:
+    """Raises SettingsError that names the tensors of which the file has none, or one of another shape."""
+    missing, different = [], []
+    for key, value in wanted.items():
+        name = architecture.source_key(key)
+        if name not in weights:
+            missing.append(repr(name))
+        elif weights[name].shape != value.shape:
+            different.append(
+                f"{name!r} is {tuple(weights[name].shape)}, {architecture.name} needs {tuple(value.shape)}"
+            )
+    reasons = [f"it has no {_few(missing)}"] if missing else []
+    reasons += [_few(different)] if different else []
+    if reasons:
         raise SettingsError(
-            f"--init: {init}: {name!r} is {tuple(weights[name].shape)}, {architecture.name} needs {tuple(like.shape)}"
+            f"--init: {init} does not fit: {'; '.join(reasons)}; are these weights of {architecture.name}?"
         )
-    return weights[name]
+
+
+def _few(names: Sequence[str], most: int = 4) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -237,7 +237,7 @@ def test_a_job_gives_back_what_was_put_into_it(examples: list[Example], tmp_path
     job = TrainingJob.write(
         tmp_path / "job", [odd, examples[1]], TrainingSettings(sizes=(64, 96)), seed=9, topic_words=words
     )
-    first, second = TrainingJob.open(job.folder)._examples()
+    first, second = TrainingJob.open(job.folder).examples()
     assert (first.key, first.path) == (odd.key, odd.path)
     assert first.words is not None
     assert second.words is not None
