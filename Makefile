@@ -1,6 +1,8 @@
 # Everything runs in a virtual environment of its own: VENV=/elsewhere to put it elsewhere.
 VENV ?= .venv
 PYTHON ?= python3
+# Processes that run tests, each on one thread: threads of several would wait for one another.
+JOBS ?= auto
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.topicidx-installed
 DEVELOP = $(VENV)/.topicidx-develop
@@ -12,7 +14,7 @@ demo: $(INSTALLED)
 	$(BIN)/topicidx demo
 
 test: $(DEVELOP) $(NODE)/.installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist worksteal
 
 # Lint, format and strict types; types on the built wheel, because type checkers cannot follow the editable install.
 check: $(DEVELOP)

@@ -132,9 +132,15 @@ def center_view(image: Image.Image, resize: int, crop: int) -> Pixels:
 
 def random_view(image: Image.Image, resize: int, crop: int, rng: np.random.Generator) -> Pixels:
     """A random crop, mirrored half the time: squashed to resize x resize, of which uint8 (crop, crop, 3) is left."""
-    top, left = rng.integers(resize - crop + 1, size=2)
+    top, left, mirrored = random_cut(resize, crop, rng)
     view = whole_view(image, resize)[top : top + crop, left : left + crop]
-    return view[:, ::-1] if rng.integers(2) else view
+    return view[:, ::-1] if mirrored else view
+
+
+def random_cut(resize: int, crop: int, rng: np.random.Generator) -> tuple[int, int, bool]:
+    """Where a random crop lies in resize x resize, its top and left, and whether it is mirrored."""
+    top, left = rng.integers(resize - crop + 1, size=2)
+    return int(top), int(left), bool(rng.integers(2))
 
 
 def _check_file(path: Path) -> None:

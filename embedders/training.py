@@ -145,7 +145,7 @@ def _check_batches(network: TopicNetwork, plan: TrainingPlan, ranks: Ranks) -> N
     """Raises SettingsError where a full batch leaves a process fewer pictures than it needs."""
     least = 2 if normalizes_batches(network.train()) else 1
     largest = -(-plan.batch_size // ranks.world_size)
-    pieces = -(-largest // (plan.micro_batch or largest))
+    pieces = -(-largest // plan.micro_batch)
     smallest = plan.batch_size // (ranks.world_size * pieces)
     if smallest < least and (ranks.world_size > 1 or pieces > 1):
         raise SettingsError(

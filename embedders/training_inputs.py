@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torchvision.transforms.v2 import functional
 
 from topicidx.embedders.distributed import Ranks
 from topicidx.embedders.googlenet_encoder import FeatureExtractor
 from topicidx.embedders.networks.architectures import Architecture
 from topicidx.embedders.networks.googlenet import fold_batch_norm
 from topicidx.embedders.picture_cache import Done, PictureCache, kept_bytes, room
+from topicidx.embedders.pictures import random_cut
 from topicidx.embedders.precision import CPU_CHUNK, inference_dtype
 from topicidx.embedders.stopping import StopRequest
 from topicidx.embedders.topic_network import TopicNetwork
@@ -53,7 +55,7 @@ class Inputs(Protocol):
 class FrozenTrunk:
     """The layers that do not learn, as fast as the device computes them: normalisations folded, channels last, no gradients.
 
-    uint8 (n, crop, crop, 3) -> (n, 528, h, w), in the number format that the device is fastest in.
+    uint8 (n, crop, crop, 3), on any device -> (n, 528, h, w), in the number format that the device is fastest in.
     """
 
     def __init__(self, network: TopicNetwork, architecture: Architecture, device: torch.device) -> None:
@@ -65,47 +67,81 @@ class FrozenTrunk:
         self._trunk: nn.Module = trunk.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def __call__(self, pixels: Pixels) -> Tensor:
+    def __call__(self, pixels: Tensor) -> Tensor:
         size = CPU_CHUNK if self.device.type == "cpu" else max(1, len(pixels))
         parts = [self._chunk(pixels[begin : begin + size]) for begin in range(0, max(1, len(pixels)), size)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
-    def _chunk(self, pixels: Pixels) -> Tensor:
-        normalized = self.architecture.normalize(torch.from_numpy(pixels).to(self.device))
+    def _chunk(self, pixels: Tensor) -> Tensor:
+        normalized = self.architecture.normalize(pixels.to(self.device))
         maps: Tensor = self._trunk(normalized.to(self.dtype))
         return maps
 
 
+def staged(read: Iterator[tuple[Places, Pixels]], device: torch.device) -> Batches:
+    """Pixels as tensors; for a GPU copied from pinned memory one batch ahead, while it computes on the one before."""
+    if device.type != "cuda":
+        yield from ((places, torch.from_numpy(pixels)) for places, pixels in read)
+        return
+    ahead: tuple[Places, Tensor] | None = None
+    for places, pixels in read:
+        copied = torch.from_numpy(pixels).pin_memory().to(device, non_blocking=True)
+        if ahead is not None:
+            yield ahead
+        ahead = places, copied
+    if ahead is not None:
+        yield ahead
+
+
 @dataclass
 class PictureInputs:
-    """Every picture decoded afresh in every epoch; through the trunk where that does not learn."""
+    """Every picture decoded afresh in every epoch; through the trunk where that does not learn.
+
+    cut_on_device: random crops are cut and mirrored where the network computes, so that threads only decode; they are the
+    same ones.
+    """
 
     reader: ViewReader
     architecture: Architecture
     device: torch.device
     trunk: FrozenTrunk | None = None
+    cut_on_device: bool = False
 
     @property
     def kind(self) -> Kind:
         return "pixels" if self.trunk is None else "maps"
 
     def batches(self, wanted: Sequence[Places], epoch: int) -> Batches:
-        return self._seen(wanted, "random", epoch)
+        if not self.cut_on_device:
+            return self._seen(wanted, "random", epoch)
+        whole = staged(self.reader.read(wanted, ("whole",)), self.device)
+        return ((places, self._inputs(self._cut(places, pixels, epoch))) for places, pixels in whole)
 
     def evaluation_batches(self, wanted: Sequence[Places]) -> Batches:
         return self._seen(wanted, "indexed", 0)
 
     def blank(self, count: int) -> Tensor:
-        return self._inputs(np.zeros((count, self.reader.plan.crop, self.reader.plan.crop, 3), dtype=np.uint8))
+        return self._inputs(torch.zeros(count, self.reader.plan.crop, self.reader.plan.crop, 3, dtype=torch.uint8))
 
     def _seen(self, wanted: Sequence[Places], view: View, epoch: int) -> Batches:
-        for places, pixels in self.reader.read(wanted, (view,), epoch):
+        for places, pixels in staged(self.reader.read(wanted, (view,), epoch), self.device):
             yield places, self._inputs(pixels)
 
-    def _inputs(self, pixels: Pixels) -> Tensor:
+    def _inputs(self, pixels: Tensor) -> Tensor:
         if self.trunk is None:
-            return self.architecture.normalize(torch.from_numpy(pixels).to(self.device))
+            return self.architecture.normalize(pixels.to(self.device))
         return self.trunk(pixels).clone()  # inference tensors have no part in what learns
+
+    def _cut(self, places: Places, pixels: Tensor, epoch: int) -> Tensor:
+        plan = self.reader.plan
+        cuts = []
+        for place, picture in zip(places.tolist(), pixels.permute(0, 3, 1, 2), strict=True):
+            top, left, mirrored = random_cut(plan.resize, plan.crop, self.reader.generator(place, epoch))
+            cut = functional.crop_image(picture, top, left, plan.crop, plan.crop)
+            cuts.append(functional.horizontal_flip_image(cut) if mirrored else cut)
+        if not cuts:
+            return pixels[:, : plan.crop, : plan.crop]
+        return torch.stack(cuts).permute(0, 2, 3, 1)
 
 
 class CachedInputs:
@@ -127,7 +163,9 @@ class CachedInputs:
         cls, reader: ViewReader, trunk: FrozenTrunk, training: Places, validation: Places, kept: "Kept",
     ) -> "CachedInputs | None":  # fmt: skip
         """Run the trunk over all pictures. None, with nothing done, where not even one view of each has room."""
-        channels, height, width = trunk(np.zeros((1, reader.plan.crop, reader.plan.crop, 3), dtype=np.uint8)).shape[1:]
+        channels, height, width = trunk(torch.zeros(1, reader.plan.crop, reader.plan.crop, 3, dtype=torch.uint8)).shape[
+            1:
+        ]
         pictures = len(reader.paths)
         views = kept.views("maps", 2 * channels * height * width * pictures, reader.plan.views)
         if views < 1:
@@ -138,7 +176,15 @@ class CachedInputs:
         kinds += ["random"] * (views - len(kinds))
 
         def rows(pixels: Pixels, seen: int) -> NDArray[np.int16]:
-            outputs = trunk(pixels).to(torch.bfloat16).permute(0, 2, 3, 1).contiguous().view(torch.int16).cpu().numpy()
+            outputs = (
+                trunk(torch.from_numpy(pixels))
+                .to(torch.bfloat16)
+                .permute(0, 2, 3, 1)
+                .contiguous()
+                .view(torch.int16)
+                .cpu()
+                .numpy()
+            )
             computed = np.zeros((len(pixels) // seen, *shape), dtype=np.int16)
             computed[:, :seen] = outputs.reshape(-1, seen, *shape[1:])
             return computed
@@ -256,7 +302,7 @@ def make_inputs(
 ) -> Inputs:  # fmt: skip
     """Inputs for the layers of `network` that learn; what the others give is computed once where it has room."""
     if network.trained == "all":
-        return PictureInputs(reader, architecture, device)
+        return PictureInputs(reader, architecture, device, cut_on_device=device.type == "cuda")
     if network.trained == "head":
         features = FeatureInputs(reader, FeatureExtractor(network, architecture, reader.indexed, device))
         if features.keep(np.concatenate([validation, training]), kept):
@@ -267,7 +313,7 @@ def make_inputs(
     if (cached := CachedInputs.compute(reader, trunk, training, validation, kept)) is not None:
         return cached
     _no_room(kept)
-    return PictureInputs(reader, architecture, device, trunk)
+    return PictureInputs(reader, architecture, device, trunk, cut_on_device=device.type == "cuda")
 
 
 def _no_room(kept: Kept) -> None:

@@ -28,7 +28,7 @@ class TrainingPlan:
     epochs: int
     patience: int
     batch_size: int
-    micro_batch: int | None
+    micro_batch: int
     optimizer: Literal["adamw", "sgd"]
     head_learning_rate: float
     learning_rate: float
@@ -95,6 +95,7 @@ class TrainingPlan:
             raise SettingsError(
                 f'training.features is "several" and training.layers "{layers}": only a head alone learns from several layers'
             )
+        batch_size = min(settings.batch_size or (64 if pictures >= 2_000 else 32), max(1, pictures))
         sizes = settings.sizes or (crop,)
         if layers != "head" and (sizes != (crop,) or settings.mirror):
             raise SettingsError(
@@ -113,8 +114,8 @@ class TrainingPlan:
             head_epochs=head_epochs,
             epochs=epochs,
             patience=settings.patience or (epochs if layers == "head" else 4),
-            batch_size=min(settings.batch_size or (64 if pictures >= 2_000 else 32), max(1, pictures)),
-            micro_batch=settings.micro_batch,
+            batch_size=batch_size,
+            micro_batch=min(settings.micro_batch or batch_size, batch_size),
             optimizer=settings.optimizer,
             head_learning_rate=settings.learning_rate or (0.003 if sgd else 1e-3),
             learning_rate=rate,

@@ -260,7 +260,7 @@ class TrainingRun:
     def _micro_batches(self, batch: Places) -> list[Places]:
         """This process's part of a batch, in as many pieces as every other process's."""
         largest = -(-len(batch) // self.ranks.world_size)
-        pieces = -(-largest // (self.plan.micro_batch or largest))
+        pieces = -(-largest // self.plan.micro_batch)
         mine: Places = self.ranks.share(batch)
         return [mine[piece::pieces] for piece in range(pieces)]
 

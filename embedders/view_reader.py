@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.embedders.googlenet_encoder import ViewSettings
-from topicidx.embedders.pictures import open_picture, random_view
+from topicidx.embedders.pictures import open_picture, random_view, whole_view
 from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.errors import ImageError
 
 Places = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
-View = Literal["indexed", "mirrored", "random"]
+#: As indexing sees it, that mirrored, a random crop, or all of it at the size that crops are cut from.
+View = Literal["indexed", "mirrored", "random", "whole"]
 
 
 class ViewReader:
@@ -41,7 +42,7 @@ class ViewReader:
         The views of a picture lie together. Where none can be decoded, both are empty.
         """
         batches = list(wanted)
-        side = self.plan.crop if "random" in views else self.indexed.largest
+        side = {"random": self.plan.crop, "whole": self.plan.resize}.get(views[0], self.indexed.largest)
 
         def decode(place: int) -> Pixels | str:
             try:
@@ -63,6 +64,10 @@ class ViewReader:
                     pixels.append(outcome)
             yield np.array(found, dtype=np.int64), np.concatenate(pixels)
 
+    def generator(self, place: int, epoch: int) -> np.random.Generator:
+        """What the random view of a picture in an epoch is drawn from."""
+        return np.random.default_rng((self.seed, place, epoch))
+
     def check(self, places: Places) -> None:
         """Decode pictures only to learn why they cannot be."""
         for _ in self.read([places], ("indexed",)):
@@ -72,7 +77,8 @@ class ViewReader:
         plan = self.plan
         image = open_picture(self.paths[place], at_least=max(plan.resize, self.indexed.input_size)).image
         indexed = self.indexed.pixels(image)
-        rng = np.random.default_rng((self.seed, place, epoch))
-        made = {"indexed": lambda: indexed, "mirrored": lambda: indexed[:, ::-1],
+        rng = self.generator(place, epoch)
+        made = {"whole": lambda: whole_view(image, plan.resize),
+                "indexed": lambda: indexed, "mirrored": lambda: indexed[:, ::-1],
                 "random": lambda: random_view(image, plan.resize, plan.crop, rng)}  # fmt: skip
         return np.stack([made[view]() for view in views])

@@ -193,7 +193,7 @@ def test_batches_too_small_for_the_processes_are_refused(examples: list[Example]
 def test_sigterm_lets_all_processes_stop_and_the_next_ones_go_on(
     examples: list[Example], weight_file: Path, tmp_path: Path
 ) -> None:
-    settings = without_chance("tail", weight_file, epochs=40, patience=40)
+    settings = without_chance("tail", weight_file, epochs=40, patience=40, learning_rate=1e-5)
     job = TrainingJob.write(tmp_path / "job", examples, settings, seed=3)
     heard: list[int] = []
 

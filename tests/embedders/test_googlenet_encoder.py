@@ -178,7 +178,7 @@ def test_a_restored_encoder_gives_the_same_vectors(encoder: GoogLeNetImageEncode
 
 def test_settings_are_json_values(encoder: GoogLeNetImageEncoder, arch: str) -> None:
     views = {"view": "whole", "resize": 73, "crop": 64, "sizes": [64], "mirror": False}
-    head = {"features": "last", "hidden": 0, "members": 1, "root": False}
+    head = {"features": "last", "hidden": 0, "members": 1, "root": False, "normalize": True}
     assert encoder.settings_json() == {"arch": arch, "topics": TOPICS, **views, "head": head}
 
 
