@@ -8,6 +8,7 @@ import typer
 
 from topicidx.cli.console import printable, status
 from topicidx.cli.options import Collection, Home, Json, Store
+from topicidx.errors import StoreNotFoundError
 from topicidx.indexer.locations import store_address_of
 from topicidx.settings import Settings
 
@@ -39,15 +40,22 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """Remove what failed builds of the index and stopped trainings left behind."""
+    from topicidx.indexer.store import Leftover
     from topicidx.indexer.stores import collect_garbage
     from topicidx.indexer.trainings import clear_trainings
 
     settings = Settings.load(home=home, store=store, collection=collection)
     address = store_address_of(settings)
-    found = collect_garbage(
-        address, settings.collection, unfinished=unfinished, dry_run=dry_run, server=settings.server
-    )
-    found += clear_trainings(settings.home, remove=unfinished, dry_run=dry_run)
+    trainings = clear_trainings(settings.home, remove=unfinished, dry_run=dry_run)
+    found: list[Leftover] = []
+    try:
+        found = collect_garbage(
+            address, settings.collection, unfinished=unfinished, dry_run=dry_run, server=settings.server
+        )
+    except StoreNotFoundError:  # a training may be stopped before there is a store
+        if not trainings:
+            raise
+    found += trainings
     removed = [leftover for leftover in found if leftover.remove]
     if as_json:
         entries = [
