@@ -121,6 +121,8 @@ class TrainingSettings(BaseModel):
     crop: Positive | None = None
     #: Views (crop and mirror) of each picture that are computed once where the trunk is frozen.
     views: Positive | None = None
+    #: Let torch.compile make the layers that learn faster: minutes at the start, for long trainings on a GPU.
+    compile_layers: bool = False
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     #: Disk space for the frozen trunk's outputs; fewer views are kept where they would need more.
     cache_gigabytes: Annotated[float, Field(ge=0)] = 12.0

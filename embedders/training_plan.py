@@ -41,6 +41,7 @@ class TrainingPlan:
     sizes: tuple[int, ...]
     mirror: bool
     views: int
+    compile_layers: bool
 
     @property
     def head(self) -> HeadSettings:
@@ -128,6 +129,7 @@ class TrainingPlan:
             sizes=sizes,
             mirror=settings.mirror if settings.mirror is not None else False,
             views=settings.views or 6,
+            compile_layers=settings.compile_layers,
         )
 
 

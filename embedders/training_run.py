@@ -167,7 +167,8 @@ class TrainingRun:
             self.at = Standing(stage=number, records=records, best_loss=best)
         else:
             self._resume(stopped)
-        self._replicated = self.ranks.replicated(self._learner)
+        learner: nn.Module = torch.compile(self._learner) if self.plan.compile_layers else self._learner  # type: ignore[assignment]
+        self._replicated = self.ranks.replicated(learner)
 
     def _run(self, stage: StagePlan, training: Places, validation: Places) -> None:
         while self.at.epoch < stage.epochs and self.at.without_gain < stage.patience:

@@ -194,3 +194,17 @@ def test_tensorboard_gets_every_epoch(weight_files: dict[str, Path], tmp_path: P
     events.Reload()
     assert [event.value for event in events.Scalars("loss/training")] == pytest.approx(heard)
     assert len(heard) == 3
+
+
+def test_layers_are_compiled_where_that_is_asked_for(
+    weight_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[nn.Module] = []
+    monkeypatch.setattr(torch, "compile", lambda module: (compiled.append(module), module)[1])
+    examples = coloured_pictures(tmp_path / "pictures", 9)
+    (tmp_path / "cache").mkdir()
+    asked = TrainingSettings(arch="bvlc", init=str(weight_files["bvlc"]), crop=32, epochs=1, hidden=8)
+    for compile_layers in (False, True):
+        settings = asked.model_copy(update={"compile_layers": compile_layers})
+        train_image_encoder(examples, settings, cache_folder=tmp_path / "cache")
+        assert len(compiled) == compile_layers
