@@ -162,7 +162,8 @@ class TopicSpace:
         encoder = self.image_encoder
         parts = [np.empty((0, self.dimensions), dtype=np.float32)]
         for begin in range(0, len(paths), batch_size):
-            pictures = [open_picture(path, at_least=encoder.input_size) for path in paths[begin : begin + batch_size]]
+            some = [Path(path) for path in paths[begin : begin + batch_size]]
+            pictures = [open_picture(path, at_least=encoder.input_size) for path in some]
             parts.append(encoder.encode([encoder.prepare(picture.image) for picture in pictures]))
         return np.concatenate(parts)
 

@@ -82,7 +82,14 @@ class AskedPictures:
         try:
             vector: Float32 = self.space.encode_images([path])[0]
         except ImageError as error:
-            hint = "" if path.exists() else "; give the id or key of an indexed picture, a file, or an http(s) URL"
+            hint = (
+                ""
+                if path.exists()
+                else (
+                    "; give the id or key of an indexed picture, a file, or an http(s) URL, with spaces in it in quotes "
+                    '(like:"a b.jpg")'
+                )
+            )
             raise UnknownPictureError(f"the picture {target!r} cannot be used: {error}{hint}") from error
         return vector
 

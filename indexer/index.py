@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 from uuid import UUID
 
 import numpy as np
@@ -216,6 +216,8 @@ class Index:
         did_you_mean: bool = False,
     ) -> CompiledQuery:
         """A query with all it names found, whose `score` is what search gives to any picture's vector."""
+        if match not in get_args(Match):
+            raise SettingsError(f"match is {match!r}; give one of {', '.join(get_args(Match))}")
         asked = parse_query(query) if isinstance(query, str) else query
         cities = [city] if isinstance(city, str) else city
         return self._compiler.compile(

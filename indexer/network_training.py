@@ -44,7 +44,9 @@ class NetworkTraining:
         self.settings = settings
         self.seed = seed
         pictures = [[post.image, str(post.path.absolute()), list(post.captions)] for post in posts]
-        asked = {"settings": settings.model_dump(mode="json"), "seed": seed, "text": text, "version": __version__}
+        # Settings that keep their defaults say nothing, so that a new one does not make another training of this one.
+        chosen = settings.model_dump(mode="json", exclude_defaults=True)
+        asked = {"settings": chosen, "seed": seed, "text": text, "version": __version__}
         self.folder = trainings / fingerprint({"pictures": pictures, "asked": asked})[:16]
 
     @property

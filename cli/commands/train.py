@@ -165,10 +165,10 @@ def train(
         f"trained {folder}: {report.space.dimensions} {unit}, {report.words} words from {report.captioned} captioned pictures"
     )
     if report.epochs:
-        loss = manifest.metrics["validation_loss"]
+        loss, best = manifest.metrics["validation_loss"], manifest.metrics["best_epoch"]
         print(
-            f"network: {report.training_pictures} pictures, {len(report.epochs)} epochs, validation loss {loss:.4f} "
-            f"on {report.validation_pictures} others (see {folder / 'training.png'})"
+            f"network: {report.training_pictures} pictures, {len(report.epochs)} epochs, validation loss {loss:.4f} in epoch "
+            f"{best} on {report.validation_pictures} others (see {folder / 'report.html'})"
         )
         print("next: topicidx ingest FOLDER")
 

@@ -76,8 +76,12 @@ class Source:
                 lookup = lookup or _Lookup(self.folder, list(_pictures(self.folder)))
                 path = lookup.find(written) or path
             _gather(gathered, self._key(path), path, entry)
-        for key, (path, entry) in gathered.items():
-            yield self._post(path, key, entry, None)
+        # The same cities as when the folder is read without its manifest.
+        within = [path.is_relative_to(self.folder) and path.parent != self.folder for path, _ in gathered.values()]
+        cities = self._cities_by_folder(list(_pictures(self.folder))) if any(within) else {}
+        for inside, (key, (path, entry)) in zip(within, gathered.items(), strict=True):
+            city = cities.get(path.relative_to(self.root).parts[0]) if inside else None
+            yield self._post(path, key, entry, city)
 
     def _in_folder(self) -> Iterator[Post]:
         pictures = list(_pictures(self.folder))
@@ -224,12 +228,20 @@ def _beside(path: Path) -> list[str]:
 def _folder_cities(root: Path, pictures: list[Path]) -> dict[str, str]:
     """City by first sub-folder: where all pictures lie in at least two sub-folders that could be names of places."""
     first = {path.relative_to(root).parts[0] for path in pictures if len(path.relative_to(root).parts) > 1}
-    flat = any(len(path.relative_to(root).parts) == 1 for path in pictures)
+    flat = [path for path in pictures if path.parent == root]
     names = {name: os.fsencode(name).decode("utf-8", "replace").replace("_", " ").strip() for name in first}
-    if (
-        flat
-        or len(first) < 2
-        or any(name.casefold() in _NO_CITIES or any(char.isdigit() for char in name) for name in names.values())
+    if len(first) < 2 or any(
+        name.casefold() in _NO_CITIES or any(char.isdigit() for char in name) for name in names.values()
     ):
+        return {}
+    if flat:
+        logger.warning(
+            "the names of the sub-folders of %s, such as %r, are not taken for cities, because %d pictures, such as %r, lie "
+            "beside them; move these into a sub-folder of their own, or name cities in a column `city`",
+            root,
+            min(names.values()),
+            len(flat),
+            min(path.name for path in flat),
+        )
         return {}
     return names

@@ -281,6 +281,22 @@ def test_sub_folders_that_are_no_list_of_places_name_no_cities(make: Make, pictu
     assert set(cities_of(make(*pictures)).values()) == {None}
 
 
+def test_pictures_beside_sub_folders_that_look_like_cities_are_mentioned(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    cities_of(make("london/1.jpg", "paris/2.jpg", "3.jpg"))
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "'london'" in message
+    assert "1 pictures, such as '3.jpg'" in message
+
+
+def test_a_manifest_names_the_cities_that_its_folder_does(make: Make) -> None:
+    table = "image,caption\nlondon/1.jpg,rain\nparis/2.jpg,snow\n"
+    root = make("london/1.jpg", "paris/2.jpg", files={"captions.csv": table})
+    assert cities_of(root / "captions.csv") == cities_of(root)
+    assert list(cities_of(root).values()) == ["london", "paris"]
+
+
 def test_sub_folders_name_no_cities_where_it_is_not_wanted(make: Make) -> None:
     root = make("london/1.jpg", "paris/2.jpg")
     assert set(cities_of(root, folder_city=False).values()) == {None}
