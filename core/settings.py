@@ -1,5 +1,7 @@
 """Settings: flags over `TOPICIDX_*` variables over `topicidx.toml`."""
 
+import logging
+import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +16,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as VariableError
 
 from topicidx.errors import SettingsError
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "topicidx.toml"
 
@@ -241,6 +245,7 @@ class Settings(BaseSettings):
         if file is not None and not file.is_file():
             raise SettingsError(f"there is no settings file {file}")
         file = file or _nearest_file(Path.cwd())
+        _mention_unknown_variables(cls)
         given = _without_none(flags)
         try:
             return _reading(file, preset or {})(**given)
@@ -292,6 +297,14 @@ def _without_none(flags: dict[str, Any]) -> dict[str, Any]:
         for name, value in flags.items()
         if value is not None
     }
+
+
+def _mention_unknown_variables(settings: type[Settings]) -> None:
+    names = {name.upper() for name in settings.model_fields} | {"API_KEY"}
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix("TOPICIDX_").partition("__")[0]
+        if variable.upper().startswith("TOPICIDX_") and name not in names and not name.startswith("TEST_"):
+            logger.warning("the variable %s is no setting of topicidx: is the name right?", variable)
 
 
 def _nearest_file(start: Path) -> Path | None:

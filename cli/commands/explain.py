@@ -67,7 +67,7 @@ def explain(
         results().print()
         results().print(_hits(explained))
     else:
-        status("no picture fits; try other words, or without --where or --offset")
+        status("no picture fits; try other words, or without conditions (--where, --offset, city:, before:, after:)")
 
 
 def _terms(terms: "Sequence[ExplainedTerm]") -> Table:

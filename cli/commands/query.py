@@ -172,9 +172,9 @@ def _print(result: SearchResult | GroupedResult, output: Format, offset: int) ->
     elif result:
         results().print(_table(groups, result.by if isinstance(result, GroupedResult) else None))
     elif offset:
-        status(f"no more than {offset} pictures fit; give a smaller --offset")
+        status(f"at most {offset} pictures fit, and --offset passes over all of them; give a smaller one")
     else:
-        status("no picture fits; try other words, or without --where or --min-score")
+        status("no picture fits; try other words, or without conditions (--where, --min-score, city:, before:, after:)")
 
 
 def _table(groups: list[tuple[str, Sequence[Hit]]], by: str | None) -> Table:

@@ -1,6 +1,8 @@
 """`topicidx train`: captions and pictures to a topic space."""
 
 import json
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -110,6 +112,8 @@ def train(
     from topicidx.indexer.sources import open_source
     from topicidx.indexer.train import train as train_space
 
+    # Until the network learns, which heeds it by itself: so that what is being written is put away.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     opened = open_source(source)
     workspace = Workspace.find_or_create(settings.home)
     if settings.home is None and workspace.home.parent != Path.cwd():

@@ -194,3 +194,11 @@ def test_a_text_encoder_gets_its_own_settings() -> None:
     assert Settings.load(text_encoder="home", encoders=encoders).text_settings is None
     with pytest.raises(SettingsError, match=r"the settings of lda have their own table, \[lda\]"):
         Settings.load(encoders={"lda": {"num_topics": 7}})
+
+
+def test_a_misspelt_variable_is_mentioned(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    for name, value in (("TOPICIDX_LIMT", "3"), ("TOPICIDX_API_KEY", "k"), ("TOPICIDX_LDA__PASSES", "3")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TOPICIDX_TEST_DATA", "/data")
+    assert Settings.load().limit == 10
+    assert [record.getMessage().split()[2] for record in caplog.records] == ["TOPICIDX_LIMT"]
