@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from networks import with_pytorch_lrn
 
 from topicidx.embedders import googlenet_encoder, precision, training_inputs
 from topicidx.embedders.distributed import ALONE
@@ -50,7 +51,7 @@ class EnoughError(Exception):
 
 @dataclass(frozen=True)
 class Way:
-    """A way to train: settings, and whether in float32 without the package's layout of memory."""
+    """A way to train: settings, and whether in float32, with PyTorch's own layers and layout of memory."""
 
     name: str
     settings: dict[str, Any]
@@ -101,7 +102,9 @@ def measure(
     architecture = ARCHITECTURES["bvlc"]
     network = TopicNetwork(architecture, topics.shape[1], dropout=plan.dropout, head=plan.head)
     load_initial_weights(architecture, settings.init, network.trunk, network.tail)
-    if not way.plain:
+    if way.plain:
+        with_pytorch_lrn(network)
+    else:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.freeze(plan.layers)
     in_float32 = [patch.object(module, "inference_dtype", lambda device: torch.float32)
