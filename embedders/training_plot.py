@@ -16,9 +16,7 @@ def plot_training(epochs: Sequence[Epoch], file: BinaryIO) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     numbers = [epoch.epoch for epoch in epochs]
-    axes.plot(
-        numbers, [epoch.train_loss for epoch in epochs], "o-", color="#4c72b0", label="training (augmented, dropout)"
-    )
+    axes.plot(numbers, [epoch.train_loss for epoch in epochs], "o-", color="#4c72b0", label="training (with dropout)")
     axes.plot(numbers, [epoch.validation_loss for epoch in epochs], "o-", color="#dd8452", label="validation")
     best = min(epochs, key=lambda epoch: epoch.validation_loss)
     axes.plot(

@@ -73,3 +73,21 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def weight_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random first weights of bvlc, with Caffe's names."""
+    import torch
+    from safetensors.torch import save_file
+
+    from topicidx.embedders.networks.architectures import ARCHITECTURES
+    from topicidx.embedders.networks.bvlc import caffe_key
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        parts = ARCHITECTURES["bvlc"].build()
+    path = tmp_path_factory.mktemp("weights") / "bvlc.safetensors"
+    tensors = {caffe_key(name): value.contiguous() for part in parts for name, value in part.state_dict().items()}
+    save_file(tensors, path)
+    return path

@@ -11,14 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from doubles import trainings
 from doubles.trainings import coloured_pictures
 from topicidx.embedders import launch
 from topicidx.embedders.distributed import ALONE, VARIABLES, Ranks, process_group, ranks_from
-from topicidx.embedders.networks.architectures import ARCHITECTURES
-from topicidx.embedders.networks.bvlc import caffe_key
 from topicidx.embedders.training import Example, Progress, train_image_encoder
 from topicidx.embedders.training_job import TrainingJob
 from topicidx.errors import SettingsError, TrainingError
@@ -92,17 +89,6 @@ def test_the_group_is_destroyed_however_the_block_ends(monkeypatch: pytest.Monke
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     return coloured_pictures(tmp_path_factory.mktemp("pictures"), 27)
-
-
-@pytest.fixture(scope="module")
-def weight_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(7)
-    parts = ARCHITECTURES["bvlc"].build()
-    path = tmp_path_factory.mktemp("weights") / "bvlc.safetensors"
-    save_file(
-        {caffe_key(name): value.contiguous() for part in parts for name, value in part.state_dict().items()}, path
-    )
-    return path
 
 
 @pytest.fixture(autouse=True)

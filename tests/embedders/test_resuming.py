@@ -13,14 +13,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from doubles import trainings
 from doubles.trainings import coloured_pictures
 from topicidx.embedders import training_run
 from topicidx.embedders.checkpoint import load_checkpoint, save_checkpoint
-from topicidx.embedders.networks.architectures import ARCHITECTURES
-from topicidx.embedders.networks.bvlc import caffe_key
 from topicidx.embedders.training import CHECKPOINT, Example, Progress, TrainingResult, train_image_encoder
 from topicidx.embedders.training_job import TrainingJob
 from topicidx.errors import TrainingError
@@ -36,17 +33,6 @@ class Killed(BaseException):
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     return coloured_pictures(tmp_path_factory.mktemp("pictures"), 26)
-
-
-@pytest.fixture(scope="module")
-def weight_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(7)
-    parts = ARCHITECTURES["bvlc"].build()
-    path = tmp_path_factory.mktemp("weights") / "bvlc.safetensors"
-    save_file(
-        {caffe_key(name): value.contiguous() for part in parts for name, value in part.state_dict().items()}, path
-    )
-    return path
 
 
 @pytest.fixture
