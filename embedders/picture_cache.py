@@ -25,8 +25,8 @@ WAITING, DONE, UNREADABLE = 0, 1, 2
 class PictureCache:
     """Rows by the places of pictures, (pictures, *shape), in a file of `folder`, and which of them are there.
 
-    With a `name` the files stay until `remove`, and another process that opens them goes on where the last one was; the
-    processes of one machine fill them together. Without one they vanish with the process.
+    With a `name` the files stay until their folder is removed, and another process that opens them goes on where the last
+    one was; the processes of one machine fill them together. Without one they vanish with the process.
     """
 
     def __init__(
@@ -63,8 +63,7 @@ class PictureCache:
         so that what they give does not depend on where a run was stopped. Raises what `stop` asks for; what was computed is
         kept.
         """
-        chunks = [order[begin : begin + chunk] for begin in range(0, len(order), chunk)]
-        mine = chunks[self.ranks.local_rank :: self.ranks.local_world_size]
+        mine = list(chunks_of(order, chunk))[self.ranks.local_rank :: self.ranks.local_world_size]
         waiting = [places for places in mine if (self.state[places] == WAITING).any()]
         unflushed: list[tuple[Places, Places]] = []
         completed = int(np.count_nonzero(self.state[order]))

@@ -59,9 +59,8 @@ class NetworkTraining:
         """The text side that was learned."""
         return TopicSpace.load(self.folder / TEXT).text_encoder
 
-    def prepare(self, text: TextEncoder) -> None:
-        """Write what the processes that train need."""
-        documents = ["\n".join(post.captions) for post in self.posts]
+    def prepare(self, documents: Sequence[str], text: TextEncoder) -> None:
+        """Write what the processes that train need; `documents` are the captions of each post in one string."""
         # A caption without a single known word says nothing of its picture.
         telling = [place for place, document in enumerate(documents) if text.knows(document)]
         topics = text.encode([documents[place] for place in telling])

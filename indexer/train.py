@@ -133,7 +133,7 @@ def train(
         report.space = write_topic_space(folder, text, provenance=provenance)
         return report
     if not network.prepared:
-        network.prepare(text)
+        network.prepare(documents, text)
     if prepare:
         report.prepared = network.folder
         return report
