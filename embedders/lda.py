@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from topicidx.embedders.corpus import BagOfWords, DiskCorpus, Vocabulary, build_corpus
+from topicidx.embedders.corpus import DiskCorpus, build_corpus
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.protocols import PassDone, Scores
+from topicidx.embedders.vocabulary import BagOfWords, Vocabulary
 from topicidx.errors import SpaceDamagedError, TrainingError
 from topicidx.settings import LdaSettings
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from topicidx.embedders.corpus import Vocabulary
 from topicidx.embedders.normalizer import CaptionNormalizer
+from topicidx.embedders.vocabulary import Vocabulary
 from topicidx.errors import SettingsError, SpaceError, TopicidxError
 
 Float32 = NDArray[np.float32]

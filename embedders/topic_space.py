@@ -22,10 +22,10 @@ from topicidx.embedders.bundle import (
     write_manifest,
     write_tensors,
 )
-from topicidx.embedders.corpus import Vocabulary
 from topicidx.embedders.leaning import leaning
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.protocols import ImageEncoder, Scores, TextEncoder, load_encoder_class
+from topicidx.embedders.vocabulary import Vocabulary
 from topicidx.embedders.word_table import WordTable
 from topicidx.errors import SpaceDamagedError, SpaceError
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from topicidx.embedders.corpus import DiskCorpus, Vocabulary, build_corpus
+from topicidx.embedders.corpus import DiskCorpus, build_corpus
 from topicidx.embedders.leaning import leaning
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.protocols import PassDone, Scores
+from topicidx.embedders.vocabulary import Vocabulary
 from topicidx.errors import SpaceDamagedError, TrainingError
 from topicidx.settings import Word2VecSettings
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from topicidx.embedders.corpus import Vocabulary
 from topicidx.embedders.normalizer import CaptionNormalizer, Token
+from topicidx.embedders.vocabulary import Vocabulary
 from topicidx.errors import SpaceDamagedError
 
 Float32 = NDArray[np.float32]

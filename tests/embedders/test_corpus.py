@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topicidx.embedders.corpus import DiskCorpus, Vocabulary, Word, adapted_min_documents, build_corpus
+from topicidx.embedders.corpus import DiskCorpus, adapted_min_documents, build_corpus
 from topicidx.embedders.normalizer import CaptionNormalizer
+from topicidx.embedders.vocabulary import Vocabulary, Word
 from topicidx.errors import TrainingError
 
 NORMALIZER = CaptionNormalizer("en", "porter", frozenset({"the"}))

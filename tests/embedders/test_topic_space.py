@@ -17,11 +17,11 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from topicidx.atomic import new_folder, standing_folder
-from topicidx.embedders.corpus import Vocabulary
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.protocols import ImageEncoder
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
+from topicidx.embedders.vocabulary import Vocabulary
 from topicidx.errors import SpaceDamagedError, SpaceError, SpaceNotFoundError, SpaceVersionError
 
 Damage = Callable[[Path], object]
