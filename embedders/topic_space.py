@@ -251,5 +251,8 @@ def _vector_space(text: TextEncoder, image: ImageEncoder, entry: EncoderEntry | 
 
 
 def _query_side(entry: TextEntry, words: Mapping[str, Float32], vocabulary: Vocabulary) -> str:
-    forms = [[word.stem, [form for form, _ in word.forms]] for word in vocabulary.words]
+    forms = [
+        [word.stem, [form for form, _ in word.forms], *([list(word.also)] if word.also else [])]
+        for word in vocabulary.words
+    ]
     return fingerprint({**words, "forms": forms, "normalizer": entry.normalizer, "scores": entry.scores})

@@ -134,18 +134,16 @@ def _caption_counts(index: Index, pictures: Pictures) -> "csc_array":
     """How many captions of each picture hold each word of the vocabulary: int (pictures, words)."""
     from scipy.sparse import csc_array
 
-    known, normalizer = index.space.words.vocabulary.ids, index.space.normalizer
+    vocabulary, normalizer = index.space.words.vocabulary, index.space.normalizer
     rows: list[int] = []
     columns: list[int] = []
     values: list[int] = []
     for row, picture in enumerate(pictures.pictures):
-        held = Counter(
-            known[stem] for text in picture.captions for stem in set(normalizer.stems(text)) if stem in known
-        )
+        held = Counter(word for text in picture.captions for word, _ in vocabulary.bag_of_words(normalizer.stems(text)))
         rows += [row] * len(held)
         columns += held.keys()
         values += held.values()
-    return csc_array((np.array(values, dtype=np.int64), (rows, columns)), shape=(len(pictures), len(known)))
+    return csc_array((np.array(values, dtype=np.int64), (rows, columns)), shape=(len(pictures), len(vocabulary)))
 
 
 def _form(index: Index, word: int) -> str | None:
