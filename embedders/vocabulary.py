@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from topicidx.embedders.normalizer import Token
+
 #: A document as gensim takes it: (word id, count), in the order of the ids.
 BagOfWords = list[tuple[int, int]]
 
@@ -50,22 +52,27 @@ class Vocabulary:
         also = {stem: index for index, word in enumerate(self.words) for stem in word.also}
         return also | {word.stem: index for index, word in enumerate(self.words)}
 
-    def find(self, stem: str) -> int | None:
+    def find(self, stem: str, form: str = "") -> int | None:
         """The id of the word that `stem` means, or None: every look-up of a stem, in a caption or a query, is this one.
 
-        An unknown stem means the most frequent of the words that differ from it by no more than accents, as stems or as written.
+        An unknown stem means the most frequent of the words that differ by no more than accents, as stems or as written.
+        form: the word whose stem it is, for stemmers may cut what has no accents elsewhere.
         """
         if (known := self.ids.get(stem)) is not None:
             return known
-        plain = unaccented(stem)
-        found = self._accented.get(plain)
-        if plain == stem or (also := self._plain.get(plain)) is None:
-            return found
-        return also if found is None else self._more_frequent(found, also)
+        found = set()
+        for spelling in (stem, form):
+            plain = unaccented(spelling)
+            found.add(self._accented.get(plain))
+            if plain != spelling:
+                found.add(self._plain.get(plain))
+        return max((word for word in found if word is not None), key=self._frequency, default=None)
 
-    def bag_of_words(self, stems: Iterable[str]) -> BagOfWords:
-        """The known ones among `stems` with their counts; the order of the stems does not matter."""
-        return sorted(Counter(word for stem in stems if (word := self.find(stem)) is not None).items())
+    def bag_of_words(self, stems: Iterable[str | Token]) -> BagOfWords:
+        """The known ones among `stems` (or words with their stems) with their counts; their order does not matter."""
+        tokens = (Token("", stem) if isinstance(stem, str) else stem for stem in stems)
+        words = (self.find(stem, form) for form, stem in tokens)
+        return sorted(Counter(word for word in words if word is not None).items())
 
     @cached_property
     def _accented(self) -> dict[str, int]:
@@ -91,7 +98,10 @@ class Vocabulary:
                 yield spelling, index
 
     def _more_frequent(self, first: int, second: int) -> int:
-        return max(first, second, key=lambda word: (self.words[word].documents, -word))
+        return max(first, second, key=self._frequency)
+
+    def _frequency(self, word: int) -> tuple[int, int]:
+        return self.words[word].documents, -word
 
     def write(self, path: Path) -> None:
         """Write one JSON object a line, in the order of the ids."""
@@ -138,16 +148,45 @@ def unaccented(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(kept))
 
 
-def accent_merges(documents: Mapping[str, int]) -> dict[str, str]:
+def accent_merges(documents: Mapping[str, int], stem_of_form: Mapping[str, str] | None = None) -> dict[str, str]:
     """Stems whose accents were left out, each with the stem that is meant.
 
-    `documents` is in how many documents each stem is. A stem without accents that is in fewer documents than one that differs by
-    accents alone means that one; of several, the one in most documents (of these the first in the order of the alphabet).
+    `documents` is in how many documents each stem is, `stem_of_form` the stem of each word as it was written. A stem without
+    accents that is in fewer documents than one that differs by accents alone, or whose words differ by accents alone from
+    words of that one, means that one; of several, the one in most documents (of these the first in the order of the alphabet).
     Stems that have accents are never merged: `año` and `ano`, `pêche` and `péché` are words of their own where people take care.
     """
-    accented: defaultdict[str, list[str]] = defaultdict(list)
+    candidates: defaultdict[str, set[str]] = defaultdict(set)
     for stem in documents:
         if not stem.isascii() and (plain := unaccented(stem)) != stem and plain in documents:
-            accented[plain].append(stem)
-    meant = {plain: min(stems, key=lambda stem: (-documents[stem], stem)) for plain, stems in accented.items()}
-    return {plain: stem for plain, stem in sorted(meant.items()) if documents[plain] < documents[stem]}
+            candidates[plain].add(stem)
+    for plain, stems in _written_without_accents(stem_of_form or {}).items():
+        candidates[plain] |= stems & documents.keys()
+    merges = {}
+    for plain in sorted(candidates.keys() & documents.keys()):
+        best = min(candidates[plain], key=lambda stem: (-documents[stem], stem), default=plain)
+        if documents[plain] < documents[best]:
+            merges[plain] = best
+    for (
+        plain,
+        stem,
+    ) in merges.items():  # what a stem was merged into may itself be: each has more documents than the last
+        while stem in merges:
+            stem = merges[stem]
+        merges[plain] = stem
+    return merges
+
+
+def _written_without_accents(stem_of_form: Mapping[str, str]) -> dict[str, set[str]]:
+    """Stems without accents all of whose words are, but for accents, words of other stems: these."""
+    accented: defaultdict[str, set[str]] = defaultdict(set)
+    for form, stem in stem_of_form.items():
+        if not form.isascii() and (plain := unaccented(form)) != form:
+            accented[plain].add(stem)
+    left_out = {stem_of_form[form] for form in accented if form in stem_of_form}
+    found: dict[str, set[str]] = {}
+    for form, stem in stem_of_form.items():
+        if stem in left_out and unaccented(stem) == stem:
+            others = accented.get(form, set())
+            found[stem] = found[stem] & others if stem in found else others - {stem}
+    return {stem: others for stem, others in found.items() if others}

@@ -44,7 +44,7 @@ class WordTable:
 
     def find(self, text: str) -> list[tuple[Token, int | None]]:
         """The words of `text` that are no stop words, each with its word id, or None where it is unknown."""
-        return [(token, self.vocabulary.find(token.stem)) for token in self.normalizer.tokens(text)]
+        return [(token, self.vocabulary.find(token.stem, token.form)) for token in self.normalizer.tokens(text)]
 
     def vectors(self, name: VectorName, words: list[int]) -> Float32:
         """Rows of the table: float32 (len(words), dimensions). Raises SpaceDamagedError where the file is damaged."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from topicidx.embedders.normalizer import Token
 from topicidx.embedders.vocabulary import Vocabulary, Word, accent_merges, unaccented
 
 STEMS = st.text(st.sampled_from("aáàeénñoöø\u0301йи"), min_size=1, max_size=4)
@@ -51,8 +52,22 @@ def test_a_stem_without_accents_that_is_as_frequent_stays_a_word_of_its_own() ->
     assert accent_merges({"ano": 4, "año": 5}) == {"ano": "año"}
 
 
+def test_a_stem_whose_words_only_lack_accents_is_merged_though_the_stemmer_cut_it_elsewhere() -> None:
+    counts = {"journ": 9, "journe": 3, "catal": 9, "cat": 2}
+    forms = {"journée": "journ", "journées": "journ", "journee": "journe", "journees": "journe"}
+    assert accent_merges(counts, forms) == {"journe": "journ"}
+    assert accent_merges({**counts, "journe": 9}, forms) == {}
+    assert accent_merges(counts, {"català": "catal", "cat": "cat"}) == {}
+    assert accent_merges(counts, {"català": "catal", "cat": "cat", "catala": "cat"}) == {}  # cats too
+
+
+def test_a_stem_is_merged_into_one_that_is_not_merged_itself() -> None:
+    counts = {"ee": 1, "e": 2, "é": 3}
+    assert accent_merges(counts, {"ee": "ee", "éé": "e", "é": "é"}) == {"e": "é", "ee": "é"}
+
+
 @given(st.dictionaries(STEMS, st.integers(1, 9), max_size=8), st.randoms())
-def test_merges_are_to_a_more_frequent_stem_that_stays_and_no_order_matters(
+def test_merges_are_to_the_most_frequent_stem_that_stays_and_no_order_matters(
     counts: dict[str, int], random: Random
 ) -> None:
     merges = accent_merges(counts)
@@ -81,6 +96,15 @@ def test_an_unknown_stem_is_looked_up_without_accents_among_stems_and_forms() ->
     assert stem_found(vocabulary, "eleve") == "élev"
     assert stem_found(vocabulary, "tee") is None
     assert stem_found(vocabulary, "resume") is None  # no accent is missing: another word
+
+
+def test_a_word_is_also_found_by_its_accents_where_its_stem_would_not_be() -> None:
+    vocabulary = Vocabulary((word("journ", 9, forms=("journée",)), word("resum", 4, forms=("resume",))))
+    assert vocabulary.find("journe") is None
+    assert vocabulary.find("journe", "journee") == 0
+    assert vocabulary.find("résum", "résume") == 1
+    assert vocabulary.find("resume", "resume") is None
+    assert vocabulary.bag_of_words([Token("journee", "journe"), Token("sol", "sol"), Token("x", "journ")]) == [(0, 2)]
 
 
 def test_of_several_words_that_differ_by_accents_the_most_frequent_is_meant() -> None:
