@@ -44,6 +44,9 @@ class CaptionSettings(BaseModel):
     min_documents: Positive | None = None
     #: Stems in more than this share of the captioned pictures are dropped.
     max_document_share: Share = 0.5
+    #: Processes that read captions, and threads that learn from them; None for one a core. What is learned does not depend on
+    #: it.
+    workers: Positive | None = None
 
 
 class LdaSettings(CaptionSettings):

@@ -114,6 +114,7 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
 def write_tensors(path: Path, tensors: Tensors) -> None:
     """Write tensors by name, the same bytes for the same tensors."""
     save_file({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}, path)
+    path.chmod(0o644)  # the library lets nobody else read it
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

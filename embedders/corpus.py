@@ -1,38 +1,51 @@
-"""Documents as bags of words, kept on disk."""
+"""Documents as bags of words, kept on disk: what a text encoder learns from."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.embedders.normalizer import CaptionNormalizer
-from topicidx.embedders.vocabulary import BagOfWords, Vocabulary, Word
+from topicidx.embedders.repetition import Repetition, find_repetition
+from topicidx.embedders.token_store import TokenStore, mapped
+from topicidx.embedders.vocabulary import BagOfWords, Vocabulary, Word, accent_merges
 from topicidx.errors import TrainingError
+
+OFFSETS, IDS, COUNTS, DIGESTS = "offsets.npy", "ids.i32", "counts.i32", "digests.npy"
+#: Documents that are counted at once.
+BLOCK = 100_000
 
 
 class DiskCorpus:
-    """Bags of words in two files, read one document at a time: what gensim streams in each pass.
+    """Bags of words in memory-mapped files.
 
-    `offsets` is int64 (n + 1,): document i is rows offsets[i] to offsets[i + 1] of `entries`, int32 (rows, 2): word id, count.
+    offsets: int64 (documents + 1,): document i is places offsets[i] to offsets[i + 1] of ids, int32 (entries,), ascending in
+    each document, and counts, int32 (entries,), how often the word is in it.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.offsets: NDArray[np.int64] = np.load(folder / "offsets.npy", mmap_mode="r")
-        rows = int(self.offsets[-1])
-        entries = folder / "entries.i32"
-        self.entries: NDArray[np.int32] = (
-            np.memmap(entries, dtype=np.int32, mode="r", shape=(rows, 2)) if rows else np.empty((0, 2), dtype=np.int32)
-        )
+        self.folder = folder
+        self.offsets: NDArray[np.int64] = np.load(folder / OFFSETS, mmap_mode="r")
+        self.ids = mapped(folder / IDS)
+        self.counts = mapped(folder / COUNTS)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __iter__(self) -> Iterator[BagOfWords]:
-        for begin, end in zip(self.offsets[:-1], self.offsets[1:], strict=True):
-            yield [(word, count) for word, count in self.entries[begin:end].tolist()]
+        for begin, end in zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True):
+            yield list(zip(self.ids[begin:end].tolist(), self.counts[begin:end].tolist(), strict=True))
+
+    @cached_property
+    def repetition(self) -> Repetition:
+        """Which documents have the same words as others, and how much each counts."""
+        return find_repetition(np.load(self.folder / DIGESTS), np.diff(self.offsets))
 
 
 def build_corpus(
@@ -42,46 +55,67 @@ def build_corpus(
     *,
     min_documents: int | None,
     max_document_share: float,
+    workers: int | None = 1,
+    on_read: Callable[[int], None] = lambda done: None,
 ) -> tuple[Vocabulary, DiskCorpus]:
     """Normalise, count and number `documents`, and write their bags of words into `folder`.
 
     A stem is kept when it is in at least `min_documents` documents (None: adapted to their number) and in at most
-    `max_document_share` of them. Documents are read once; memory grows with the distinct words, not with the documents.
-    Raises TrainingError when no word is left.
+    `max_document_share` of them, where documents of the same words count as `Repetition` says. Spellings with and without
+    accents are one word where `accent_merges` says so. Documents are read once, by `workers` processes (None: one a core);
+    what comes out does not depend on them. Stopped, the same call goes on where it was in reading, and what is read already
+    is not normalised again where the documents are the same. Memory grows with the distinct words, and by some 50 bytes a
+    document. Raises TrainingError when no word is left.
     """
-    numbers: dict[str, int] = {}
-    forms: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    document_counts: Counter[int] = Counter()
-    lengths: list[int] = []
-    raw = folder / "stems.i32"
-    with raw.open("wb") as file:
-        for text in documents:
-            row = []
-            for form, stem in normalizer.tokens(text):
-                number = numbers.setdefault(stem, len(numbers))
-                forms[number][form] += 1
-                row.append(number)
-            document_counts.update(set(row))
-            lengths.append(len(row))
-            np.asarray(row, dtype=np.int32).tofile(file)
-
-    least = min_documents if min_documents is not None else adapted_min_documents(len(lengths))
-    most = max_document_share * len(lengths)
-    kept = sorted((stem, number) for stem, number in numbers.items() if least <= document_counts[number] <= most)
-    if not kept:
+    tokens = TokenStore(folder, normalizer)
+    tokens.fill(documents, workers=workers, on_read=on_read)
+    starts = np.concatenate([[0], np.cumsum(tokens.lengths(), dtype=np.int64)])
+    stems, stem_of_form = _stems(tokens.forms, normalizer)
+    found = _count(starts, tokens.words(), stem_of_form, len(stems))
+    places = {stem: place for place, stem in enumerate(stems)}
+    merged = accent_merges(dict(zip(stems, found.documents.tolist(), strict=True)))
+    if merged:
+        target = np.arange(len(stems), dtype=np.int32)
+        target[[places[stem] for stem in merged]] = [places[stem] for stem in merged.values()]
+        stem_of_form = target[stem_of_form]
+        found = _count(starts, tokens.words(), stem_of_form, len(stems))
+    least = min_documents if min_documents is not None else adapted_min_documents(len(starts) - 1)
+    kept = (found.documents > 0) & (found.weighted >= least) & (found.weighted <= max_document_share * found.total)
+    words = sorted(stems[place] for place in np.flatnonzero(kept).tolist())
+    if not words:
         raise TrainingError(
-            f"no word is left of {len(lengths)} captions: {len(numbers)} stems, none in at least {least} captions and at "
-            f"most {max_document_share:.0%} of them; give more captions, or lower min_documents (in topicidx.toml, under [lda] "
-            "or [word2vec])"
+            f"no word is left of {len(starts) - 1} captions: {len(stems)} stems, none in at least {least} captions and at "
+            f"most {max_document_share:.0%} of them (more than two captions of the same words hardly count more); give more "
+            "captions, or lower min_documents (in topicidx.toml, under [lda] or [word2vec])"
         )
-    vocabulary = Vocabulary(
-        tuple(Word(stem, _by_frequency(forms[number]), document_counts[number]) for stem, number in kept)
+    word_of_stem = np.full(len(stems), -1, dtype=np.int32)
+    word_of_stem[[places[stem] for stem in words]] = np.arange(len(words), dtype=np.int32)
+    word_of_form = word_of_stem[stem_of_form]
+    forms = _forms(tokens, word_of_form, len(words))
+    also: dict[str, list[str]] = {stem: [] for stem in words}
+    for stem in sorted(merged):
+        also.get(merged[stem], []).append(stem)
+    _write_bags(starts, tokens.words(), word_of_form, folder)
+    return (
+        Vocabulary(
+            tuple(
+                Word(stem, forms[word], int(found.documents[places[stem]]), tuple(also[stem]))
+                for word, stem in enumerate(words)
+            )
+        ),
+        DiskCorpus(folder),
     )
-    new_ids = np.full(len(numbers), -1, dtype=np.int32)
-    new_ids[[number for _, number in kept]] = np.arange(len(kept), dtype=np.int32)
-    _write_bags(raw, lengths, new_ids, folder)
-    raw.unlink()
-    return vocabulary, DiskCorpus(folder)
+
+
+@contextmanager
+def working_folder(folder: Path | None) -> Iterator[Path]:
+    """`folder`, made where it does not stand yet, or a temporary one without it."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="topicidx-corpus-") as name:
+        yield Path(name)
 
 
 def adapted_min_documents(documents: int) -> int:
@@ -89,16 +123,76 @@ def adapted_min_documents(documents: int) -> int:
     return max(2, round(math.sqrt(documents) / 8))
 
 
-def _by_frequency(forms: Counter[str]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(forms.items(), key=lambda item: (-item[1], item[0])))
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Of each stem, in how many documents it is, int64, and the sum of their weights, float64; and that of all
+    documents, among which those without words count as one each."""
+
+    documents: NDArray[np.int64]
+    weighted: NDArray[np.float64]
+    total: float
 
 
-def _write_bags(raw: Path, lengths: list[int], new_ids: NDArray[np.int32], folder: Path) -> None:
-    sizes = [0]
-    with raw.open("rb") as stems, (folder / "entries.i32").open("wb") as entries:
-        for length in lengths:
-            ids = new_ids[np.fromfile(stems, dtype=np.int32, count=length)]
-            words, counts = np.unique(ids[ids >= 0], return_counts=True)
-            np.stack([words, counts.astype(np.int32)], axis=1).tofile(entries)
-            sizes.append(len(words))
-    np.save(folder / "offsets.npy", np.cumsum(sizes, dtype=np.int64))
+def _stems(forms: dict[str, int], normalizer: CaptionNormalizer) -> tuple[list[str], NDArray[np.int32]]:
+    """The different stems of `forms`, and which of them is that of each form, int32 (forms,)."""
+    numbers: dict[str, int] = {}
+    of_form = np.fromiter(
+        (numbers.setdefault(normalizer.stem(form), len(numbers)) for form in forms), dtype=np.int32, count=len(forms)
+    )
+    return list(numbers), of_form
+
+
+def _count(starts: NDArray[np.int64], words: NDArray[np.int32], stem_of_form: NDArray[np.int32], stems: int) -> _Found:
+    from topicidx.embedders.corpus_kernels import count_documents, document_digests
+
+    digests = np.empty(len(starts) - 1, dtype=np.uint64)
+    for begin, inner, row in _blocks(starts, words, stem_of_form):
+        document_digests(inner, row, digests[begin : begin + len(inner) - 1])
+    sizes = np.diff(starts)
+    weights = find_repetition(digests, sizes).weights
+    last = np.full(stems, -1, dtype=np.int64)
+    documents, weighted = np.zeros(stems, dtype=np.int64), np.zeros(stems, dtype=np.float64)
+    for begin, inner, row in _blocks(starts, words, stem_of_form):
+        count_documents(inner, row, weights[begin : begin + len(inner) - 1], last, documents, weighted, begin)
+    return _Found(documents, weighted, float(weights.sum(dtype=np.float64)) + int((sizes == 0).sum()))
+
+
+def _blocks(
+    starts: NDArray[np.int64], words: NDArray[np.int32], translation: NDArray[np.int32]
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int32]]]:
+    """Documents a block at a time: the number of the first, where each begins in the block, and their words, translated."""
+    for begin in range(0, len(starts) - 1, BLOCK):
+        inner = starts[begin : begin + BLOCK + 1]
+        yield begin, inner - inner[0], translation[words[inner[0] : inner[-1]]]
+
+
+def _forms(tokens: TokenStore, word_of_form: NDArray[np.int32], words: int) -> list[tuple[tuple[str, int], ...]]:
+    """The forms of each word with how often each was seen, most frequent first."""
+    counts = np.zeros(len(word_of_form), dtype=np.int64)
+    numbers = tokens.words()
+    for begin in range(0, len(numbers), BLOCK * 10):
+        counts += np.bincount(numbers[begin : begin + BLOCK * 10], minlength=len(counts))
+    found: list[list[tuple[str, int]]] = [[] for _ in range(words)]
+    for form, number in tokens.forms.items():
+        if word_of_form[number] >= 0:
+            found[word_of_form[number]].append((form, int(counts[number])))
+    return [tuple(sorted(forms, key=lambda item: (-item[1], item[0]))) for forms in found]
+
+
+def _write_bags(
+    starts: NDArray[np.int64], words: NDArray[np.int32], word_of_form: NDArray[np.int32], folder: Path
+) -> None:
+    from topicidx.embedders.corpus_kernels import bags_of_words, document_digests
+
+    sizes = np.zeros(len(starts), dtype=np.int64)
+    digests = np.empty(len(starts) - 1, dtype=np.uint64)
+    with (folder / IDS).open("wb") as all_ids, (folder / COUNTS).open("wb") as all_counts:
+        for begin, inner, row in _blocks(starts, words, word_of_form):
+            end = begin + len(inner) - 1
+            ids, counts = np.empty(len(row), dtype=np.int32), np.empty(len(row), dtype=np.int32)
+            filled = bags_of_words(inner, row, sizes[begin + 1 : end + 1], ids, counts)
+            document_digests(inner, row, digests[begin:end])
+            all_ids.write(ids[:filled].tobytes())
+            all_counts.write(counts[:filled].tobytes())
+    np.save(folder / DIGESTS, digests)
+    np.save(folder / OFFSETS, np.cumsum(sizes))

@@ -1,8 +1,7 @@
 """LdaTextEncoder: captions to topic distributions with gensim's latent Dirichlet allocation."""
 
 import logging
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from topicidx.embedders.corpus import DiskCorpus, build_corpus
+from topicidx.embedders.corpus import DiskCorpus, build_corpus, working_folder
 from topicidx.embedders.normalizer import CaptionNormalizer
-from topicidx.embedders.protocols import PassDone, Scores
+from topicidx.embedders.online_lda import ALONE, Group, ListedBags, TopicModel, learn_topics
+from topicidx.embedders.protocols import NO_PROGRESS, Scores, TextProgress
 from topicidx.embedders.vocabulary import BagOfWords, Vocabulary
 from topicidx.errors import SpaceDamagedError, TrainingError
 from topicidx.settings import LdaSettings
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Float32 = NDArray[np.float32]
+
+#: Repeated captions that are named, and how many of one kind are worth a warning.
+SHOWN, FLOOD = 10, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class LdaHyperparameters:
     offset: float = 1.0
     iterations: int = 50
     gamma_threshold: float = 0.001
+
+    @property
+    def priors(self) -> Float32:
+        """The document-topic prior: float32 (topics,)."""
+        return np.full(self.num_topics, self.alpha, dtype=np.float32)
 
     @classmethod
     def adapted(cls, settings: LdaSettings, documents: int) -> "LdaHyperparameters":
@@ -77,12 +85,15 @@ class LdaTextEncoder:
         *,
         sstats: Float32,
         topic_prior: Float32,
+        repeated: Sequence[tuple[str, int]] = (),
     ) -> None:
         self.normalizer = normalizer
         self.vocabulary = vocabulary
         self.hyperparameters = hyperparameters
         self.sstats = sstats
         self.topic_prior = topic_prior
+        #: Captions that came most often in training, their known words and how often; empty for a restored encoder.
+        self.repeated = repeated
 
     @classmethod
     def train(
@@ -91,42 +102,69 @@ class LdaTextEncoder:
         settings: LdaSettings | None = None,
         *,
         seed: int = 0,
-        on_pass: PassDone | None = None,
+        progress: TextProgress = NO_PROGRESS,
+        work: Path | None = None,
     ) -> "LdaTextEncoder":
         """Learn topics from `documents`, each one a picture's captions in one string; the iterable is read once.
 
-        The same documents, settings and seed give the same model to the bit. Raises TrainingError where the captions do
-        not suffice. Imports gensim and spaCy.
+        Captions that come many times count little (`topicidx.embedders.repetition`). The same documents, settings and seed
+        give the same model to the bit, whatever the number of workers. With `work`, a folder that stays, captions that a
+        stopped training had read are not normalised again. Raises TrainingError where the captions do not suffice. Imports
+        spaCy.
         """
         settings = settings or LdaSettings()
         normalizer = CaptionNormalizer.for_language(
             settings.language, punctuation=settings.punctuation, extra_stop_words=settings.extra_stop_words
         )
-        with tempfile.TemporaryDirectory(prefix="topicidx-corpus-") as folder:
+        with working_folder(work) as folder:
             vocabulary, corpus = build_corpus(
                 documents,
                 normalizer,
-                Path(folder),
+                folder,
                 min_documents=settings.min_documents,
                 max_document_share=settings.max_document_share,
+                workers=settings.workers,
+                on_read=progress.read,
             )
-            if len(vocabulary) < 2:
-                raise TrainingError(
-                    f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions"
-                )
-            hyperparameters = LdaHyperparameters.adapted(settings, len(corpus))
-            logger.info("training LDA: %d documents, %d words, %s", len(corpus), len(vocabulary), hyperparameters)
-            model = _empty_gensim_model(vocabulary, hyperparameters, seed)
-            model.update(_CountedPasses(corpus, hyperparameters.passes, on_pass) if on_pass else corpus)
-            prior = np.zeros(hyperparameters.num_topics, dtype=np.float64)
-            for theta in _infer(model, corpus):
-                prior += theta
+            return cls.learn(vocabulary, corpus, normalizer, settings, seed=seed, progress=progress)
+
+    @classmethod
+    def learn(
+        cls, vocabulary: Vocabulary, corpus: DiskCorpus, normalizer: CaptionNormalizer, settings: LdaSettings, *, seed: int,
+        progress: TextProgress, group: Group = ALONE,
+    ) -> "LdaTextEncoder":  # fmt: skip
+        """Learn topics from a corpus on disk, alone or with the other processes of `group`, which all get the same."""
+        if len(vocabulary) < 2:
+            raise TrainingError(
+                f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions"
+            )
+        repetition = corpus.repetition
+        telling = np.flatnonzero(repetition.counts)
+        hyperparameters = LdaHyperparameters.adapted(settings, len(telling))
+        logger.info("training LDA: %d documents, %d words, %s", len(corpus), len(vocabulary), hyperparameters)
+        model = TopicModel.random(
+            len(vocabulary), hyperparameters.priors, hyperparameters.eta, seed=seed, iterations=hyperparameters.iterations,
+            threshold=hyperparameters.gamma_threshold, threads=settings.workers,
+        )  # fmt: skip
+        learn_topics(
+            model, corpus, repetition.weights, hyperparameters, seed=seed, group=group, on_learned=progress.learned
+        )
+        # Of all captions, repeated ones too, so that the collection's average has a lift of 1.
+        prior = np.full(
+            len(hyperparameters.priors), (len(corpus) - repetition.counts.sum()) / hyperparameters.num_topics
+        )
+        done = 0
+        for gamma in model.infer(corpus, telling):
+            counts = repetition.counts[telling[done : done + len(gamma)], None]
+            prior += (distributions(gamma) * counts).sum(axis=0, dtype=np.float64)
+            done += len(gamma)
         return cls(
             normalizer,
             vocabulary,
             hyperparameters,
-            sstats=np.ascontiguousarray(model.state.sstats, dtype=np.float32),
+            sstats=np.ascontiguousarray(model.statistics.T),
             topic_prior=(prior / prior.sum()).astype(np.float32),
+            repeated=_most_repeated(corpus, vocabulary),
         )
 
     @property
@@ -154,8 +192,20 @@ class LdaTextEncoder:
         Each row depends on its text's words alone, to the bit: not on their order, nor on the other texts. A text
         without any known word gets the prior of a document: the same weight on every topic.
         """
-        rows = list(_infer(self.gensim_model, (self._bag(text) for text in texts)))
-        return np.stack(rows) if rows else np.empty((0, self.dimensions), dtype=np.float32)
+        return self.encode_bags([self._bag(text) for text in texts])
+
+    def encode_bags(self, bags: Sequence[BagOfWords]) -> Float32:
+        """As `encode`, for texts that are bags of words already."""
+        rows = [distributions(gamma) for gamma in self._model.infer(ListedBags(bags))]
+        return np.concatenate(rows) if rows else np.empty((0, self.dimensions), dtype=np.float32)
+
+    @cached_property
+    def _model(self) -> TopicModel:
+        given = self.hyperparameters
+        return TopicModel(
+            np.ascontiguousarray(self.sstats.T), given.priors, given.eta, iterations=given.iterations,
+            threshold=given.gamma_threshold,
+        )  # fmt: skip
 
     def words_of(self, text: str) -> NDArray[np.int32]:
         """The known words of `text`, int32 (n, 2): word id and count."""
@@ -178,8 +228,7 @@ class LdaTextEncoder:
         phi = self.topic_words.astype(np.float64)
         word_probability = self.topic_prior.astype(np.float64) @ phi
         lift = (phi / word_probability).T.astype(np.float32)
-        topics = np.stack(list(_infer(self.gensim_model, ([(word, 1)] for word in range(len(self.vocabulary))))))
-        return np.ascontiguousarray(lift), topics
+        return np.ascontiguousarray(lift), self.encode_bags([[(word, 1)] for word in range(len(self.vocabulary))])
 
     def tensors(self) -> dict[str, Float32]:
         """The arrays that make up the model, for a topic space bundle."""
@@ -213,41 +262,46 @@ class LdaTextEncoder:
         return cls(normalizer, vocabulary, hyperparameters, sstats=sstats, topic_prior=prior)
 
 
-class _ConstantStart:
-    """Stands in for gensim's random state: every document's inference starts from the same gamma."""
+def inference(
+    model: "LdaModel", chunk: Sequence[BagOfWords], collect_sstats: bool = False
+) -> tuple[Float32, Float32 | None]:
+    """What `model.inference(chunk, collect_sstats)` returns, many times faster, and from a constant start.
 
-    def gamma(self, shape: float, scale: float, size: tuple[int, ...]) -> NDArray[np.float64]:
-        return np.full(size, shape * scale, dtype=np.float64)
-
-
-def _infer(model: "LdaModel", bags: Iterable[BagOfWords]) -> Iterable[Float32]:
-    """Topic distribution of each bag of words: the one place where captions become topics.
-
-    gensim's variational inference from a constant start, one document at a time, so that the result depends on the
-    document alone. Leaves the model without its random state: it must not be trained further.
+    (gamma, sufficient statistics): float32 (documents, topics) and (topics, words), or None unless asked for. gensim's own
+    starts each document at random, so that the same document twice differs.
     """
-    model.random_state = _ConstantStart()
-    for bag in bags:
-        gamma = model.inference([bag])[0][0].astype(np.float64)
-        yield (gamma / gamma.sum()).astype(np.float32)
+    compiled = TopicModel(
+        np.ascontiguousarray(model.state.sstats.T), model.alpha, float(model.eta[0]), iterations=model.iterations,
+        threshold=model.gamma_threshold,
+    )  # fmt: skip
+    bags = ListedBags(chunk)
+    if collect_sstats:
+        gamma, statistics = compiled.statistics_of(bags)
+        return gamma, np.ascontiguousarray(statistics.T)
+    return np.concatenate([np.empty((0, compiled.topics), np.float32), *compiled.infer(bags)]), None
 
 
-class _CountedPasses:
-    """A corpus that says when it has been read once more."""
+def distributions(gamma: Float32) -> Float32:
+    """Topic distributions by their parameters: float32 (n, topics) each, rows of the result sum to 1."""
+    exact = gamma.astype(np.float64)
+    shares: Float32 = (exact / exact.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
-    def __init__(self, corpus: DiskCorpus, passes: int, on_pass: PassDone) -> None:
-        self.corpus = corpus
-        self.passes = passes
-        self.on_pass = on_pass
-        self.done = 0
 
-    def __len__(self) -> int:
-        return len(self.corpus)
-
-    def __iter__(self) -> Iterator[BagOfWords]:
-        yield from self.corpus
-        self.done += 1
-        self.on_pass(self.done, self.passes)
+def _most_repeated(corpus: DiskCorpus, vocabulary: Vocabulary) -> list[tuple[str, int]]:
+    repetition, found = corpus.repetition, []
+    for times, example in zip(repetition.times[:SHOWN].tolist(), repetition.examples[:SHOWN].tolist(), strict=True):
+        begin, end = corpus.offsets[example : example + 2]
+        found.append((" ".join(vocabulary.words[word].form for word in corpus.ids[begin:end]), times))
+    if found and found[0][1] >= FLOOD:
+        logger.warning(
+            "%d captions say again what another one says, the most frequent, of the words %r, %d times: more than two of the "
+            "same words hardly count more",
+            repetition.repeated,
+            found[0][0],
+            found[0][1],
+        )
+    return found
 
 
 def _empty_gensim_model(vocabulary: Vocabulary, hyperparameters: LdaHyperparameters, seed: int = 0) -> "LdaModel":

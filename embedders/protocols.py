@@ -1,7 +1,9 @@
 """What a text encoder and an image encoder are, and how third parties plug in their own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -15,9 +17,21 @@ from topicidx.errors import SettingsError, SpaceError, TopicidxError
 Float32 = NDArray[np.float32]
 #: What dot products with the word vectors mean: ratios of probabilities, or plain similarity.
 Scores = Literal["lift", "similarity"]
-#: Called after each pass over the captions with (passes done, passes in all).
-PassDone = Callable[[int, int], None]
 Kind = Literal["text", "image"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextProgress:
+    """What is told while a text encoder learns; every function may be called often.
+
+    read: with the number of captions read so far; learned: with what is done and what is to do in all, in any unit.
+    """
+
+    read: Callable[[int], None] = lambda done: None
+    learned: Callable[[int, int], None] = lambda done, total: None
+
+
+NO_PROGRESS = TextProgress()
 
 
 @runtime_checkable
@@ -31,9 +45,13 @@ class TextEncoder(Protocol):
 
     @classmethod
     def train(
-        cls, documents: Sequence[str], settings: Any = None, *, seed: int = 0, on_pass: PassDone | None = None
-    ) -> Self:
+        cls, documents: Iterable[str], settings: Any = None, *, seed: int = 0, progress: TextProgress = NO_PROGRESS,
+        work: Path | None = None,
+    ) -> Self:  # fmt: skip
         """Learn from `documents`, each one a picture's captions in one string; `topicidx.embedders.corpus` numbers words.
+
+        They can be iterated over as often as needed, and are not held in memory: there may be millions. work: a folder
+        that stays where the training is stopped and begun again, to keep in it what would have to be computed again.
 
         settings: for an encoder of another package what the table `[encoders.NAME]` of topicidx.toml holds, a dict; None
         or empty for defaults. The same documents, settings and seed should give the same encoder. Raises SettingsError

@@ -1,8 +1,7 @@
 """Word2VecTextEncoder: captions to mean word vectors with gensim's Word2Vec."""
 
 import logging
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from topicidx.embedders.corpus import DiskCorpus, build_corpus
+from topicidx.embedders.corpus import DiskCorpus, build_corpus, working_folder
 from topicidx.embedders.leaning import leaning
 from topicidx.embedders.normalizer import CaptionNormalizer
-from topicidx.embedders.protocols import PassDone, Scores
+from topicidx.embedders.protocols import NO_PROGRESS, Scores, TextProgress
 from topicidx.embedders.vocabulary import Vocabulary
 from topicidx.errors import SpaceDamagedError, TrainingError
 from topicidx.settings import Word2VecSettings
@@ -83,11 +82,12 @@ class Word2VecTextEncoder:
     @classmethod
     def train(
         cls,
-        documents: Sequence[str],
+        documents: Iterable[str],
         settings: Word2VecSettings | None = None,
         *,
         seed: int = 0,
-        on_pass: PassDone | None = None,
+        progress: TextProgress = NO_PROGRESS,
+        work: Path | None = None,
     ) -> "Word2VecTextEncoder":
         """Learn word vectors from `documents`, each one a picture's captions in one string, a line for each.
 
@@ -98,22 +98,24 @@ class Word2VecTextEncoder:
         normalizer = CaptionNormalizer.for_language(
             settings.language, punctuation=settings.punctuation, extra_stop_words=settings.extra_stop_words
         )
-        with tempfile.TemporaryDirectory(prefix="topicidx-corpus-") as folder:
+        with working_folder(work) as folder:
             vocabulary, corpus = build_corpus(
                 documents,
                 normalizer,
-                Path(folder),
+                folder,
                 min_documents=settings.min_documents,
                 max_document_share=settings.max_document_share,
+                workers=settings.workers,
+                on_read=progress.read,
             )
             if len(vocabulary) < 2:
                 raise TrainingError(
                     f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions"
                 )
-            sentences = _Sentences.write(Path(folder) / "sentences.txt", documents, normalizer, vocabulary)
+            sentences = _Sentences.write(folder / "sentences.txt", documents, normalizer, vocabulary)
             hyperparameters = Word2VecHyperparameters.adapted(settings, sentences.words)
             logger.info("training Word2Vec: %d documents, %d words, %s", len(corpus), len(vocabulary), hyperparameters)
-            vectors = _learn(sentences, vocabulary, hyperparameters, seed, on_pass)
+            vectors = _learn(sentences, vocabulary, hyperparameters, seed, progress)
             low, high = _bounds(vectors, corpus)
             unscaled = cls(normalizer, vocabulary, hyperparameters, vectors=vectors, low=low, high=high, average=low)
             total, count = np.zeros(hyperparameters.dimensions), 0
@@ -224,7 +226,7 @@ class _Sentences:
 
     @classmethod
     def write(
-        cls, path: Path, documents: Sequence[str], normalizer: CaptionNormalizer, vocabulary: Vocabulary
+        cls, path: Path, documents: Iterable[str], normalizer: CaptionNormalizer, vocabulary: Vocabulary
     ) -> "_Sentences":
         words = 0
         with path.open("w", encoding="utf-8") as file:
@@ -244,7 +246,7 @@ class _Sentences:
 
 def _learn(
     sentences: _Sentences, vocabulary: Vocabulary, hyperparameters: Word2VecHyperparameters, seed: int,
-    on_pass: PassDone | None,
+    progress: TextProgress,
 ) -> Float32:  # fmt: skip
     from gensim.models import Word2Vec
     from gensim.models.callbacks import CallbackAny2Vec
@@ -254,8 +256,7 @@ def _learn(
 
         def on_epoch_end(self, _: Word2Vec) -> None:
             self.done += 1
-            if on_pass:
-                on_pass(self.done, hyperparameters.epochs)
+            progress.learned(self.done, hyperparameters.epochs)
 
     model = Word2Vec(
         vector_size=hyperparameters.dimensions,

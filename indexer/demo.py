@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topicidx.embedders.protocols import NO_PROGRESS, TextProgress
 from topicidx.errors import SettingsError
 from topicidx.indexer.contact_sheet import Sheet, write_contact_sheet
 from topicidx.indexer.embedded import EmbeddedStore
@@ -67,7 +68,7 @@ class DemoProgress:
     """Who wants to know: `step(text)` as each step begins, and what train and ingest report."""
 
     step: Callable[[str], None] = lambda text: None
-    on_pass: Callable[[int, int], None] | None = None
+    text: TextProgress = NO_PROGRESS
     training: "Progress | None" = None
     on_picture: OnPicture | None = None
 
@@ -96,7 +97,7 @@ def run_demo(
     training = TRAINING.model_copy(update={"epochs": epochs or TRAINING.epochs})
     trained = train(
         open_source(folder / "captions.csv"), workspace.space, training=training, seed=seed,
-        trainings=workspace.trainings, on_pass=progress.on_pass, progress=progress.training,
+        trainings=workspace.trainings, text_progress=progress.text, progress=progress.training,
     )  # fmt: skip
 
     progress.step(f"indexing {folder / 'photos'} by pixels alone: no caption is read")

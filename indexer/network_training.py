@@ -105,10 +105,10 @@ class NetworkTraining:
         with contextlib.suppress(OSError):  # others are not finished
             self.folder.parent.rmdir()
 
-    def others(self) -> int:
-        """How many other trainings are not finished."""
+    def others(self, text: Path) -> int:
+        """How many other trainings are not finished; `text` is the folder of its text side."""
         trainings = self.folder.parent
-        return sum(folder != self.folder for folder in trainings.iterdir()) if trainings.is_dir() else 0
+        return sum(folder not in (self.folder, text) for folder in trainings.iterdir()) if trainings.is_dir() else 0
 
 
 def metrics_of(result: TrainingResult) -> dict[str, Any]:

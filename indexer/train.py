@@ -1,5 +1,6 @@
 """Train: a source's captions and pictures to a topic space."""
 
+import collections
 import importlib.metadata
 import logging
 import os
@@ -9,10 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from topicidx.embedders.protocols import TextEncoder, text_encoder_class
+from pydantic import BaseModel
+
+from topicidx.embedders.protocols import NO_PROGRESS, TextEncoder, TextProgress, text_encoder_class
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.errors import SettingsError, SpaceError, SpaceNotFoundError, TrainingError
 from topicidx.indexer.sources import Source
+from topicidx.indexer.text_training import Documents, remove_work, train_text, work_folder
 from topicidx.settings import TrainingSettings
 from topicidx.version import __version__
 
@@ -54,7 +58,7 @@ def train(
     processes: int = 1,
     prepare: bool = False,
     on_step: Callable[[str], None] = lambda text: None,
-    on_pass: Callable[[int, int], None] | None = None,
+    text_progress: TextProgress = NO_PROGRESS,
     progress: "Progress | None" = None,
 ) -> TrainReport:
     """Learn topics from the captions of `source`, then a network that predicts them, and write the topic space `folder`.
@@ -82,33 +86,29 @@ def train(
             f"there is no topic space at {folder} to add an image model to; train without --only image"
         )
     encoder_class = text_encoder_class(text_encoder) if only != "image" else None
-    posts = [post for post in source.posts() if post.captions]
-    if not posts:
-        raise TrainingError(
-            f"no picture of {source.manifest or source.folder} has a caption; captions come from captions.csv "
-            "(columns image,caption), metadata.csv, or NAME.txt beside NAME.jpg"
-        )
-    if len(posts) < FEW_PICTURES:
-        logger.warning(
-            "only %d pictures have captions: what is learned from so few will be poor; some thousands are wanted",
-            len(posts),
-        )
     wanted = training or TrainingSettings()
-    if only != "text":
-        _check_weights(wanted)
-    documents = ["\n".join(post.captions) for post in posts]
-    network = None
+    described = _json(text_settings)
+    work = work_folder(trainings, source, text_encoder, described, seed)
+    network, documents = None, Documents(source.captions)
     if only != "text":
         from topicidx.indexer.network_training import NetworkTraining
 
-        learned_from = existing.query_side if only == "image" and existing else [text_encoder, _json(text_settings)]
+        _check_weights(wanted)
+        posts = [post for post in source.posts() if post.captions]
+        documents = Documents(lambda: (post.captions for post in posts))
+        learned_from = existing.query_side if only == "image" and existing else [text_encoder, described]
         network = NetworkTraining(trainings, posts, wanted, seed, learned_from)
-        if others := network.others():
+        if others := network.others(work):
             logger.warning(
                 "%d other trainings in %s are not finished and take disk space; `topicidx gc --unfinished` removes them",
                 others,
                 trainings,
             )
+    if next(iter(documents), None) is None:
+        raise TrainingError(
+            f"no picture of {source.manifest or source.folder} has a caption; captions come from captions.csv "
+            "(columns image,caption), metadata.csv, or NAME.txt beside NAME.jpg"
+        )
     text: TextEncoder
     if network is not None and network.prepared:
         on_step(f"going on with the training in {network.folder}")
@@ -117,23 +117,32 @@ def train(
         text = existing.text_encoder
     else:
         assert encoder_class is not None
-        on_step(f"learning from the captions of {len(posts):,} pictures ({text_encoder})")
-        text = encoder_class.train(documents, text_settings, seed=seed, on_pass=on_pass)
+        on_step(f"learning from the captions ({text_encoder})")
+        text = train_text(encoder_class, documents, text_settings, seed=seed, work=work, progress=text_progress)
+    if not documents.pictures:  # they were not needed
+        collections.deque(documents, maxlen=0)
+    if documents.pictures < FEW_PICTURES:
+        logger.warning(
+            "only %d pictures have captions: what is learned from so few will be poor; some thousands are wanted",
+            documents.pictures,
+        )
     provenance: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "topicidx": __version__,
         "source": source.name,
-        "captioned_pictures": len(posts),
-        "captions": sum(len(post.captions) for post in posts),
+        "captioned_pictures": documents.pictures,
+        "captions": documents.captions,
         "seed": seed,
         "libraries": {name: importlib.metadata.version(name) for name in ("gensim", "torch", "torchvision", "spacy")},
     }
-    report = TrainReport(None, len(posts), len(text.vocabulary))
+    report = TrainReport(None, documents.pictures, len(text.vocabulary))
     if network is None:
         report.space = write_topic_space(folder, text, provenance=provenance)
+        remove_work(work)
         return report
     if not network.prepared:
-        network.prepare(documents, text)
+        network.prepare(list(documents), text)
+        remove_work(work)
     if prepare:
         report.prepared = network.folder
         return report
@@ -176,7 +185,8 @@ def _refuse_torchrun() -> None:
 
 
 def _json(settings: Any) -> Any:
-    return None if settings is None else settings.model_dump(mode="json")
+    """Settings as JSON values, but for those that do not change what is learned."""
+    return settings.model_dump(mode="json", exclude={"workers"}) if isinstance(settings, BaseModel) else settings
 
 
 def _existing(folder: Path) -> TopicSpace | None:

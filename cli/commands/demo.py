@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from topicidx.cli.commands.train import show_passes, training_progress
+from topicidx.cli.commands.train import text_progress, training_progress
 from topicidx.cli.console import printable, progress_bar, results, status
 from topicidx.cli.options import Seed
 
@@ -32,7 +32,7 @@ def demo(
     with progress_bar() as show:
         progress = DemoProgress(
             step=lambda text: status(f"- {text}"),
-            on_pass=show_passes(show),
+            text=text_progress(show),
             training=training_progress(show),
             on_picture=lambda report: show(report.indexed, pictures, "pictures indexed"),
         )

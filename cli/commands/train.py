@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,6 +18,7 @@ from topicidx.settings import Arch, Settings
 from topicidx.workspace import Workspace
 
 if TYPE_CHECKING:
+    from topicidx.embedders.protocols import TextProgress
     from topicidx.embedders.training import Progress
 
 
@@ -134,7 +135,7 @@ def train(
                 processes=nproc,
                 prepare=prepare,
                 on_step=status,
-                on_pass=show_passes(show),
+                text_progress=text_progress(show),
                 progress=progress,
             )
     except (KeyboardInterrupt, SystemExit):
@@ -177,9 +178,21 @@ def train(
         print("next: topicidx ingest FOLDER")
 
 
-def show_passes(show: Show) -> Callable[[int, int], None]:
-    """Progress of the text encoder."""
-    return lambda done, total: show(done, total, "passes over the captions")
+def text_progress(show: Show) -> "TextProgress":
+    """Progress of the text encoder: captions read with their speed, then how much is learned."""
+    from topicidx.embedders.protocols import TextProgress
+
+    began = time.monotonic()
+    first: list[int] = []
+
+    def read(done: int) -> None:
+        first.append(done)
+        del first[1:]
+        seconds = time.monotonic() - began
+        speed = f", {(done - first[0]) / seconds:,.0f} a second" if seconds > 1 else ""
+        show(done, None, f"captions read: {done:,}{speed}")
+
+    return TextProgress(read=read, learned=lambda done, total: show(done, total, "learning from the captions"))
 
 
 def training_progress(show: Show) -> "Progress":

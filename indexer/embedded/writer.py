@@ -2,16 +2,12 @@
 
 import multiprocessing
 import shutil
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as Waiting
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
@@ -43,6 +39,7 @@ from topicidx.indexer.store import (
     validate_points,
 )
 from topicidx.indexer.totals import Totals, totals_of
+from topicidx.processes import uninterrupted, without_main
 from topicidx.settings import APPROXIMATE_FROM
 
 P = ParamSpec("P")
@@ -258,8 +255,8 @@ class EmbeddedWriter:
         )
         try:
             with (
-                _uninterrupted(),
-                _without_main(),
+                uninterrupted(),
+                without_main(),
             ):  # the child is born in here, and must not be hit by Ctrl-C before it has put it off
                 self._pool.submit(writer_process.is_born)
             self._call(writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions)
@@ -345,29 +342,6 @@ class EmbeddedWriter:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Children born in here do not run the program's main module, which may be a script without a guard, or no file at all."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _live_or_damaged(collection: Path) -> Generation | None:

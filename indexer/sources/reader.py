@@ -11,7 +11,7 @@ from typing import TypeVar
 from topicidx.embedders.pictures import SUFFIXES
 from topicidx.errors import SourceError
 from topicidx.indexer.keys import image_key, source_name
-from topicidx.indexer.sources.table import Entry, read_manifest
+from topicidx.indexer.sources.table import Entry, read_entries, read_manifest, stands_together
 from topicidx.post import Post
 
 K = TypeVar("K")
@@ -65,6 +65,16 @@ class Source:
             raise SourceError(
                 f"there are no pictures in {self.folder} (looked for {', '.join(sorted(SUFFIXES))}, in sub-folders too)"
             )
+
+    def captions(self) -> Iterator[tuple[str, ...]]:
+        """The captions of each picture that has any, in the order of `posts`.
+
+        Of a manifest in which the rows of each picture follow one another nothing is held in memory.
+        """
+        if self.manifest is not None and stands_together(self.manifest):
+            yield from (tuple(entry.captions) for _, entry in read_entries(self.manifest) if entry.captions)
+        else:
+            yield from (post.captions for post in self.posts() if post.captions)
 
     def _listed(self) -> Iterator[Post]:
         assert self.manifest is not None

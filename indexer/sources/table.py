@@ -4,10 +4,15 @@ import csv
 import json
 import logging
 import math
+import posixpath
+import unicodedata
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from topicidx.errors import SourceError
 from topicidx.post import JsonValue
@@ -35,6 +40,43 @@ def read_manifest(path: Path) -> dict[str, Entry]:
     .jsonl also a list); city is optional; other columns become payload. Raises SourceError that names the line.
     """
     entries: dict[str, Entry] = {}
+    for image, entry in read_entries(path):
+        known = entries.setdefault(image, entry)
+        if known is not entry:
+            known.captions += entry.captions
+    return entries
+
+
+def read_entries(path: Path) -> Iterator[tuple[str, Entry]]:
+    """As `read_manifest`, without holding them: a picture whose rows do not stand together comes several times."""
+    found: tuple[str, Entry] | None = None
+    for image, row, caption_column, image_column in _checked_rows(path):
+        if found is None or found[0] != image:
+            if found is not None:
+                yield found
+            found = image, Entry(city=_city(row), payload=_payload(row, image_column, caption_column))
+        if caption_column is not None:
+            found[1].captions += _captions(row.get(caption_column))
+    if found is None:
+        raise SourceError(f"{path} lists no pictures")
+    yield found
+
+
+def stands_together(path: Path) -> bool:
+    """True where the rows of each picture follow one another, so that `read_entries` gives each picture once.
+
+    Memory: 8 bytes a picture. Raises SourceError as `read_manifest` does.
+    """
+    digests, before = array("q"), None
+    for image, *_ in _checked_rows(path):
+        if image != before:
+            digests.append(hash(unicodedata.normalize("NFC", posixpath.normpath(image.strip()))))
+            before = image
+    return len(np.unique(np.array(digests, dtype=np.int64))) == len(digests)
+
+
+def _checked_rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue], str | None, str]]:
+    """Each row with the image that it names, and the columns of captions and images."""
     try:
         for line, row in _rows(path):
             image_column, caption_column = _columns(path, row)
@@ -44,11 +86,7 @@ def read_manifest(path: Path) -> dict[str, Entry]:
                 raise SourceError(
                     f"{path}, line {line}: the column {image_column!r} {wrong}; every row needs a picture"
                 )
-            entry = entries.get(image)
-            if entry is None:
-                entry = entries[image] = Entry(city=_city(row), payload=_payload(row, image_column, caption_column))
-            if caption_column is not None:
-                entry.captions += _captions(row.get(caption_column))
+            yield image, row, caption_column, image_column
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -57,9 +95,6 @@ def read_manifest(path: Path) -> dict[str, Entry]:
         ) from error
     except csv.Error as error:
         raise SourceError(f"{path} is no CSV file that can be read: {error}") from error
-    if not entries:
-        raise SourceError(f"{path} lists no pictures")
-    return entries
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:

@@ -75,9 +75,11 @@ def test_documents_without_words_stay_as_empty_bags(tmp_path: Path) -> None:
     assert list(corpus) == [[], [(sea, 1), (sun, 1)], [], [(sea, 1), (sun, 1)], []]
 
 
-def test_only_what_the_training_reads_is_left_on_disk(tmp_path: Path) -> None:
+def test_what_the_training_reads_and_what_was_read_are_left_on_disk(tmp_path: Path) -> None:
     build_corpus(["sun", "sun"], NORMALIZER, tmp_path, min_documents=2, max_document_share=1.0)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["entries.i32", "offsets.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "counts.i32", "digests.npy", "forms.txt", "ids.i32", "lengths.i32", "offsets.npy", "reading.json", "words.i32",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("documents", [[], ["", "the"], ["one", "two", "three"], ["sun", "sun"]])

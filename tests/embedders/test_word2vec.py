@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from topicidx.embedders.leaning import leaning
-from topicidx.embedders.protocols import LiftTextEncoder, TextEncoder
+from topicidx.embedders.protocols import LiftTextEncoder, TextEncoder, TextProgress
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.embedders.word2vec import Word2VecHyperparameters, Word2VecTextEncoder
 from topicidx.errors import SpaceDamagedError, TrainingError
@@ -37,6 +37,7 @@ def test_it_is_a_text_encoder_without_topics(encoder: Word2VecTextEncoder) -> No
 
 TRAIN_AGAIN = """
 import hashlib, json, sys
+from topicidx.embedders.protocols import TextProgress
 from topicidx.embedders.word2vec import Word2VecTextEncoder
 from topicidx.settings import Word2VecSettings
 captions, settings, seed = json.load(sys.stdin)
@@ -164,7 +165,7 @@ def test_what_does_not_lean_is_0() -> None:
 def test_passes_are_counted(themed_captions: tuple[str, ...]) -> None:
     seen: list[tuple[int, int]] = []
     settings = Word2VecSettings(dimensions=4, epochs=3)
-    Word2VecTextEncoder.train(themed_captions, settings, on_pass=lambda done, total: seen.append((done, total)))
+    Word2VecTextEncoder.train(themed_captions, settings, progress=TextProgress(learned=lambda *done: seen.append(done)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 

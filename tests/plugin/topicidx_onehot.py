@@ -17,7 +17,7 @@ class OneHotTextEncoder:
         self.normalizer, self.vocabulary, self.dimensions = normalizer, vocabulary, len(vocabulary)
 
     @classmethod
-    def train(cls, documents, settings=None, *, seed=0, on_pass=None):
+    def train(cls, documents, settings=None, *, seed=0, progress=None, work=None):
         least = (settings or {}).get("min_documents")
         normalizer = CaptionNormalizer.for_language("en")
         with TemporaryDirectory() as folder:
