@@ -1,7 +1,7 @@
 """Processes that train together: which of them this one is, and what they agree on."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -74,6 +74,15 @@ class Ranks:
         dist.broadcast_object_list(values, src=0, device=self._device_of_collectives)
         return values[0]
 
+    def completed(self, array: NDArray[np.float32], ends: Sequence[int]) -> None:
+        """Fill `array`, of which process r has computed rows ends[r - 1] to ends[r], with what the others have."""
+        if self.world_size > 1:
+            begin = 0
+            for rank, end in enumerate(ends):
+                if end > begin:
+                    dist.broadcast(torch.from_numpy(array[begin:end]), src=rank)
+                begin = end
+
     def wait(self) -> None:
         """Return when every process has come here."""
         if self.world_size > 1:
@@ -136,20 +145,20 @@ def ranks_from(environment: Mapping[str, str] = os.environ) -> Ranks:
 
 
 @contextmanager
-def process_group(ranks: Ranks) -> Iterator[Ranks]:
-    """Join the processes of `ranks` for as long as the block lasts: NCCL between GPUs, gloo between CPUs.
+def process_group(ranks: Ranks, backend: str | None = None) -> Iterator[Ranks]:
+    """Join the processes of `ranks` for as long as the block lasts: NCCL between GPUs, gloo between CPUs, or `backend`.
 
     The group is destroyed however the block ends. Raises SettingsError where the others cannot be reached.
     """
     if ranks.world_size == 1:
         yield ranks
         return
-    cuda = ranks.device.type == "cuda"
+    cuda = ranks.device.type == "cuda" and backend != "gloo"
     if cuda:
         torch.cuda.set_device(ranks.device)
     try:
         dist.init_process_group(
-            "nccl" if cuda else "gloo", rank=ranks.rank, world_size=ranks.world_size, timeout=PATIENCE
+            backend or ("nccl" if cuda else "gloo"), rank=ranks.rank, world_size=ranks.world_size, timeout=PATIENCE
         )
     except (RuntimeError, ValueError) as error:
         address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from topicidx.embedders.corpus import DiskCorpus, build_corpus, working_folder
+from topicidx.embedders.lda_job import LdaJob
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.online_lda import ALONE, Group, ListedBags, TopicModel, learn_topics
 from topicidx.embedders.protocols import NO_PROGRESS, Scores, TextProgress
@@ -112,42 +113,50 @@ class LdaTextEncoder:
         stopped training had read are not normalised again. Raises TrainingError where the captions do not suffice. Imports
         spaCy.
         """
+        with working_folder(work) as folder:
+            job = cls.prepare(documents, settings, seed=seed, progress=progress, work=folder)
+            learned = job.learned()
+            return cls.learn(job, progress) if learned is None else cls._learned(job, **learned)
+
+    @classmethod
+    def prepare(
+        cls, documents: Iterable[str], settings: LdaSettings | None = None, *, seed: int, progress: TextProgress, work: Path
+    ) -> LdaJob:  # fmt: skip
+        """Read `documents`, and leave in the folder `work` all that processes need that learn from them together."""
         settings = settings or LdaSettings()
         normalizer = CaptionNormalizer.for_language(
             settings.language, punctuation=settings.punctuation, extra_stop_words=settings.extra_stop_words
         )
-        with working_folder(work) as folder:
-            vocabulary, corpus = build_corpus(
-                documents,
-                normalizer,
-                folder,
-                min_documents=settings.min_documents,
-                max_document_share=settings.max_document_share,
-                workers=settings.workers,
-                on_read=progress.read,
-            )
-            return cls.learn(vocabulary, corpus, normalizer, settings, seed=seed, progress=progress)
-
-    @classmethod
-    def learn(
-        cls, vocabulary: Vocabulary, corpus: DiskCorpus, normalizer: CaptionNormalizer, settings: LdaSettings, *, seed: int,
-        progress: TextProgress, group: Group = ALONE,
-    ) -> "LdaTextEncoder":  # fmt: skip
-        """Learn topics from a corpus on disk, alone or with the other processes of `group`, which all get the same."""
+        vocabulary, _ = build_corpus(
+            documents,
+            normalizer,
+            work,
+            min_documents=settings.min_documents,
+            max_document_share=settings.max_document_share,
+            workers=settings.workers,
+            on_read=progress.read,
+        )
         if len(vocabulary) < 2:
             raise TrainingError(
                 f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions"
             )
-        repetition = corpus.repetition
+        job = LdaJob(work, vocabulary, normalizer, settings, seed)
+        job.write()
+        return job
+
+    @classmethod
+    def learn(cls, job: LdaJob, progress: TextProgress = NO_PROGRESS, group: Group = ALONE) -> "LdaTextEncoder":
+        """Learn the topics of a job, alone or with the other processes of `group`, which all get the same."""
+        corpus, repetition = job.corpus, job.corpus.repetition
         telling = np.flatnonzero(repetition.counts)
-        hyperparameters = LdaHyperparameters.adapted(settings, len(telling))
-        logger.info("training LDA: %d documents, %d words, %s", len(corpus), len(vocabulary), hyperparameters)
+        hyperparameters = LdaHyperparameters.adapted(job.settings, len(telling))
+        logger.info("training LDA: %d documents, %d words, %s", len(corpus), len(job.vocabulary), hyperparameters)
         model = TopicModel.random(
-            len(vocabulary), hyperparameters.priors, hyperparameters.eta, seed=seed, iterations=hyperparameters.iterations,
-            threshold=hyperparameters.gamma_threshold, threads=settings.workers,
+            len(job.vocabulary), hyperparameters.priors, hyperparameters.eta, seed=job.seed,
+            iterations=hyperparameters.iterations, threshold=hyperparameters.gamma_threshold, threads=job.settings.workers,
         )  # fmt: skip
         learn_topics(
-            model, corpus, repetition.weights, hyperparameters, seed=seed, group=group, on_learned=progress.learned
+            model, corpus, repetition.weights, hyperparameters, seed=job.seed, group=group, on_learned=progress.learned
         )
         # Of all captions, repeated ones too, so that the collection's average has a lift of 1.
         prior = np.full(
@@ -158,13 +167,18 @@ class LdaTextEncoder:
             counts = repetition.counts[telling[done : done + len(gamma)], None]
             prior += (distributions(gamma) * counts).sum(axis=0, dtype=np.float64)
             done += len(gamma)
-        return cls(
-            normalizer,
-            vocabulary,
-            hyperparameters,
+        return cls._learned(
+            job,
             sstats=np.ascontiguousarray(model.statistics.T),
             topic_prior=(prior / prior.sum()).astype(np.float32),
-            repeated=_most_repeated(corpus, vocabulary),
+        )
+
+    @classmethod
+    def _learned(cls, job: LdaJob, *, sstats: Float32, topic_prior: Float32) -> "LdaTextEncoder":
+        hyperparameters = LdaHyperparameters.adapted(job.settings, int((job.corpus.repetition.counts > 0).sum()))
+        repeated = _most_repeated(job.corpus, job.vocabulary)
+        return cls(
+            job.normalizer, job.vocabulary, hyperparameters, sstats=sstats, topic_prior=topic_prior, repeated=repeated
         )
 
     @property

@@ -22,8 +22,8 @@ Float32 = NDArray[np.float32]
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 _inlined = numba.njit(cache=True, inline="always")
 _f = np.float32
-#: What gensim adds to the probability of a word in a document, so that it is never 0.
-_EPSILON = np.finfo(np.float32).eps
+#: Added to the probability of a word in a document, so that it is never 0.
+_EPSILON = _f(1e-30)
 
 
 def _bitcast(typing: Any, bits: Any) -> Any:
@@ -52,26 +52,34 @@ def _exp(x: np.float32) -> np.float32:
 
 
 @_inlined
-def _exp_digamma(x: np.float32) -> np.float32:
-    """exp(digamma(x)) for x > 0: digamma(x) = digamma(y) - sum of 1 / (x + i) for i < 4, y = x + 4, and there by its series."""
-    large = x > _f(1e4)  # x - 1/2 from there on, to all digits that float32 has; the powers below would overflow
-    limit = x - _f(0.5)
-    x = min(x, _f(1e4))
+def _exponent(x: np.float32) -> np.float32:
+    """digamma(x) - log(x + 4) for x > 0: digamma(x) = digamma(y) - sum of 1 / (x + i) for i < 4, y = x + 4, there by its series.
+
+    It grows with x.
+    """
+    x = min(x, _f(1e4))  # the powers below would overflow; what is beyond hardly changes
     x1, x2, x3, y = x + _f(1), x + _f(2), x + _f(3), x + _f(4)
     low, high = x * x1, x2 * x3
     inverse = _f(1) / (low * high * y)  # the one division
     small = inverse * (low * high)
     steps = ((x + x1) * high + (x2 + x3) * low) * (inverse * y)
     square = small * small
-    exponent = -steps - _f(0.5) * small - square * (_f(1 / 12) - square * (_f(1 / 120) - square * _f(1 / 252)))
-    return limit if large else y * _exp(max(exponent, _f(-87)))
+    return -steps - _f(0.5) * small - square * (_f(1 / 12) - square * (_f(1 / 120) - square * _f(1 / 252)))
+
+
+@_inlined
+def _exp_digamma(x: np.float32, over: np.float32) -> np.float32:
+    """exp(digamma(x) - over), for over at most 87 above what digamma is for the largest x."""
+    # From 10,000 on digamma is log(x - 1/2), to all digits that float32 has.
+    base = x - _f(0.5) if x > _f(1e4) else x + _f(4)
+    return base * _exp(max((_f(0) if x > _f(1e4) else _exponent(x)) - over, _f(-87)))
 
 
 @_compiled
 def exp_digamma(x: Float32, out: Float32) -> None:
     """exp(digamma(x)) of each of `x`, float32 (n,), into `out`."""
     for i in range(len(x)):
-        out[i] = _exp_digamma(x[i])
+        out[i] = _exp_digamma(x[i], _f(0))
 
 
 @_compiled
@@ -82,9 +90,10 @@ def infer(
 ) -> None:  # fmt: skip
     """The expectation step for documents[begin:end]: variational inference, a document at a time.
 
-    documents: int64, which documents of the corpus (offsets, ids, counts). topics: float32 (words, topics), scaled by
-    scale (topics,) exp E[log beta]; alpha (topics,): the document-topic prior; start (topics,): gamma at the beginning. It
-    ends when gamma changes by less than `threshold` on average over topics, or after `iterations`.
+    documents: int64, which documents of the corpus (offsets, ids, counts). topics: float32 (words, topics), times scale
+    (topics,) exp E[log beta], but for a factor of each word, which changes nothing. alpha: (topics,), the document-topic
+    prior; start: (topics,), gamma at the beginning. It ends when gamma changes by less than `threshold` on average over
+    topics, or after `iterations`.
     Filled: gamma and theta, exp E[log theta] times scale, float32 (len(documents), topics), at the place of each document;
     shares, float32 (entries,), from begins[document] on: each word's count over its probability in the document.
     """
@@ -97,9 +106,9 @@ def infer(
         for k in range(size):
             here[k] = start[k]
             weight += start[k]
-        norm = _f(1) / _exp_digamma(weight)
+        norm = _f(1) / _exp_digamma(weight, _f(0))
         for k in range(size):
-            now[k] = _exp_digamma(here[k]) * norm * scale[k]
+            now[k] = _exp_digamma(here[k], _f(0)) * norm * scale[k]
         for _ in range(iterations):
             for k in range(size):
                 total[k] = _f(0)
@@ -118,9 +127,9 @@ def infer(
                 change += abs(new - here[k])
                 weight += new
                 here[k] = new
-            norm = _f(1) / _exp_digamma(weight)
+            norm = _f(1) / _exp_digamma(weight, _f(0))
             for k in range(size):
-                now[k] = _exp_digamma(here[k]) * norm * scale[k]
+                now[k] = _exp_digamma(here[k], _f(0)) * norm * scale[k]
             if change < threshold * size:
                 break
         for entry in range(first, last):
@@ -165,7 +174,8 @@ def update(
     """The maximisation step for words begin to end: statistics become keep * statistics + take * those of the documents.
 
     weights: float32 (documents,), how much each counts; statistics, topics: float32 (words, topics), of which topics
-    becomes exp(digamma(eta + statistics)); sums: float64 (topics,), to which eta + statistics is added.
+    becomes exp(digamma(eta + statistics)), over a power of e of each word, so that a word keeps its differences between
+    topics where all of them are too small for float32; sums: float64 (topics,), to which eta + statistics is added.
     """
     size = topics.shape[1]
     found = np.empty(size, dtype=np.float32)
@@ -178,8 +188,12 @@ def update(
             for k in range(size):
                 found[k] += share * row[k]
         of_word, here = statistics[word], topics[word]
+        largest = _f(0)
         for k in range(size):
             new = keep * of_word[k] + take * found[k] * here[k]
             of_word[k] = new
             sums[k] += np.float64(new + eta)
-            here[k] = _exp_digamma(new + eta)
+            largest = max(largest, new + eta)
+        over = min(_exponent(largest), _f(0))
+        for k in range(size):
+            here[k] = _exp_digamma(of_word[k] + eta, over)

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from topicidx.embedders.bundle import fingerprint
 from topicidx.embedders.protocols import TextEncoder, TextProgress
-from topicidx.errors import TrainingError
+from topicidx.errors import SettingsError, TrainingError
 from topicidx.indexer.sources import Source
 from topicidx.indexer.trainings import LOCK
 from topicidx.version import __version__
@@ -55,6 +55,28 @@ def train_text(
     """
     with _locked(work):
         return encoder.train(documents, settings, seed=seed, progress=progress, work=work)
+
+
+def prepare_text(
+    encoder: type[TextEncoder],
+    documents: Iterable[str],
+    settings: Any,
+    *,
+    seed: int,
+    work: Path,
+    progress: TextProgress,
+) -> None:
+    """Leave in `work` what processes need that learn from `documents` together (`topicidx.embedders.train_text`).
+
+    Raises SettingsError for an encoder that learns in one process alone.
+    """
+    prepare = getattr(encoder, "prepare", None)
+    if prepare is None:
+        raise SettingsError(
+            f"the text encoder {encoder.name!r} learns in one process alone: leave --prepare out, or choose lda"
+        )
+    with _locked(work):
+        prepare(documents, settings, seed=seed, progress=progress, work=work)
 
 
 def work_folder(trainings: Path, source: Source, encoder: str, settings: Any, seed: int) -> Path:

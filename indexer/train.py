@@ -16,7 +16,7 @@ from topicidx.embedders.protocols import NO_PROGRESS, TextEncoder, TextProgress,
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.errors import SettingsError, SpaceError, SpaceNotFoundError, TrainingError
 from topicidx.indexer.sources import Source
-from topicidx.indexer.text_training import Documents, remove_work, train_text, work_folder
+from topicidx.indexer.text_training import Documents, prepare_text, remove_work, train_text, work_folder
 from topicidx.settings import TrainingSettings
 from topicidx.version import __version__
 
@@ -70,7 +70,7 @@ def train(
     The network learns in `processes` processes of this machine. What a training needs and leaves is kept in a folder below
     `trainings` until the space stands: stopped or killed, the same call goes on where it was, to the same space. With
     `prepare` it ends when that folder holds all that processes started elsewhere need (`python -m topicidx.embedders.train
-    FOLDER`); the same call without it then takes their result.
+    FOLDER`, or train_text for captions alone); the same call without it then takes their result.
     Raises SourceError, SettingsError, TrainingError or SpaceError; the space that was there stays until the new one is
     whole.
     """
@@ -118,6 +118,9 @@ def train(
     else:
         assert encoder_class is not None
         on_step(f"learning from the captions ({text_encoder})")
+        if network is None and prepare:
+            prepare_text(encoder_class, documents, text_settings, seed=seed, work=work, progress=text_progress)
+            return TrainReport(None, documents.pictures, 0, prepared=work)
         text = train_text(encoder_class, documents, text_settings, seed=seed, work=work, progress=text_progress)
     if not documents.pictures:  # they were not needed
         collections.deque(documents, maxlen=0)

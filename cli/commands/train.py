@@ -40,6 +40,12 @@ def train(
             show_default=False,
         ),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            help="The language of the captions, as en, or several, as en,es,ca. Default: en.", show_default=False
+        ),
+    ] = None,
     only: Annotated[
         Literal["text", "image"] | None, typer.Option(help="Train one side alone.", show_default=False)
     ] = None,
@@ -95,7 +101,8 @@ def train(
         space=space,
         seed=seed,
         text_encoder=text_encoder,
-        lda={"num_topics": topics},
+        lda={"num_topics": topics, "language": language},
+        word2vec={"language": language},
         training={
             "arch": arch,
             "init": init,
@@ -106,10 +113,17 @@ def train(
     )
     if topics is not None and settings.text_encoder != "lda":
         raise SettingsError(f"--topics is for the text encoder lda, not {settings.text_encoder}; leave it out")
-    if text_encoder is not None and only == "image":
+    if language is not None and settings.text_encoder not in ("lda", "word2vec"):
         raise SettingsError(
-            "--only image keeps the text encoder of the topic space that is there; leave --text-encoder out"
+            f"--language is for the text encoders lda and word2vec; {settings.text_encoder} has settings of its own, under "
+            f"[encoders.{settings.text_encoder}] in topicidx.toml"
         )
+    if only == "image":
+        for option, value in (("--text-encoder", text_encoder), ("--language", language)):
+            if value is not None:
+                raise SettingsError(
+                    f"--only image keeps the text encoder of the topic space that is there; leave {option} out"
+                )
     from topicidx.indexer.sources import open_source
     from topicidx.indexer.train import train as train_space
 
@@ -153,7 +167,7 @@ def train(
             status(f"  {key!r}: {reason}")
     if report.space is None:
         assert report.prepared is not None
-        _say_how_to_train(report.prepared, as_json=as_json)
+        _say_how_to_train(report.prepared, "train_text" if only == "text" else "train", as_json=as_json)
         return
     manifest = report.space.manifest
     if as_json:
@@ -240,13 +254,13 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def _say_how_to_train(folder: Path, *, as_json: bool) -> None:
+def _say_how_to_train(folder: Path, module: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"prepared": str(folder)}))
         return
     print(f"prepared {folder}: on each machine, with the same folder and pictures under the same names, start")
     print(
-        f"  torchrun --nnodes N --nproc-per-node GPUS --rdzv-backend c10d --rdzv-endpoint HOST:29500 "
-        f"-m topicidx.embedders.train {folder}"
+        f"  torchrun --nnodes N --nproc-per-node {'1' if module == 'train_text' else 'GPUS'} --rdzv-backend c10d "
+        f"--rdzv-endpoint HOST:29500 -m topicidx.embedders.{module} {folder}"
     )
     print("and then this command again, without --prepare")

@@ -18,6 +18,8 @@ from topicidx.embedders.vocabulary import BagOfWords
 from topicidx.settings import LdaSettings
 
 TOPICS, VOCABULARY = 20, 2 * WORDS + 44
+# With a small one gensim forgets words that are not among the first documents, which is tested by itself.
+ETA = 0.5
 ALPHA = np.full(TOPICS, 0.1, dtype=np.float32)
 
 
@@ -43,7 +45,7 @@ def random_bags(count: int, seed: int) -> list[BagOfWords]:
 def gensim_model(**changes: object) -> LdaModel:
     given = {
         "id2word": {word: str(word) for word in range(VOCABULARY)}, "num_topics": TOPICS, "alpha": [0.1] * TOPICS,
-        "eta": [0.01] * VOCABULARY, "random_state": 7, "eval_every": None,
+        "eta": [ETA] * VOCABULARY, "random_state": 7, "eval_every": None, "dtype": np.float64,
     }  # fmt: skip
     model = LdaModel(**(given | changes))
     model.random_state = ConstantStart()
@@ -51,7 +53,7 @@ def gensim_model(**changes: object) -> LdaModel:
 
 
 def compiled_model(threads: int = 1) -> TopicModel:
-    return TopicModel.random(VOCABULARY, ALPHA, 0.01, seed=7, iterations=50, threshold=0.001, threads=threads)
+    return TopicModel.random(VOCABULARY, ALPHA, ETA, seed=7, iterations=50, threshold=0.001, threads=threads)
 
 
 def test_the_exponential_of_digamma_is_right_from_smallest_to_largest() -> None:
@@ -66,8 +68,13 @@ def test_the_exponential_of_digamma_is_right_from_smallest_to_largest() -> None:
 
 def test_the_random_beginning_is_gensims() -> None:
     ours, theirs = compiled_model(), gensim_model()
-    assert (theirs.state.sstats == ours.statistics.T).all()
-    np.testing.assert_allclose((ours._topics * ours._scale).T, theirs.expElogbeta, rtol=1e-4, atol=1e-12)
+    np.testing.assert_allclose(ours.statistics.T, theirs.state.sstats, rtol=1e-6)
+    # Each word's row has a factor of its own, which nothing depends on.
+    np.testing.assert_allclose(of_largest((ours._topics * ours._scale).T), of_largest(theirs.expElogbeta), rtol=1e-4)
+
+
+def of_largest(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+    return rows / rows.max(axis=0)
 
 
 def test_inference_is_a_drop_in_for_gensims() -> None:
@@ -76,7 +83,7 @@ def test_inference_is_a_drop_in_for_gensims() -> None:
     model.sync_state()
     theirs, their_statistics = model.inference(bags, collect_sstats=True)
     ours, statistics = inference(model, bags, collect_sstats=True)
-    assert ours.dtype == theirs.dtype == np.float32
+    assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
     assert statistics is not None
     assert statistics.shape == their_statistics.shape
@@ -115,6 +122,26 @@ def test_updates_are_those_of_gensim() -> None:
         )  # fmt: skip
     np.testing.assert_allclose(ours.statistics.T, theirs.state.sstats, rtol=2e-2, atol=2e-2)
     np.testing.assert_allclose(ours.statistics.sum(), theirs.state.sstats.sum(), rtol=1e-5)
+
+
+def test_words_that_are_not_among_the_first_documents_are_learned_all_the_same() -> None:
+    """With eta .01, exp E[log beta] of a word without counts is e^-100; what gensim adds to probabilities drowns it for good."""
+    first = [[(word, 1), (word + 1, 1)] for word in range(0, 40, 2)] * 5
+    later = [[(word, 1), (word + 1, 1)] for word in range(40, 80, 2)] * 5
+    ours = TopicModel.random(80, ALPHA, 0.01, seed=7, iterations=50, threshold=0.001)
+    theirs = LdaModel(
+        id2word={word: str(word) for word in range(80)}, num_topics=TOPICS, alpha=[0.1] * TOPICS, eta=[0.01] * 80,
+        random_state=7, eval_every=None,
+    )  # fmt: skip
+    theirs.update([*first, *later], chunksize=100, passes=1)
+    assert theirs.state.sstats[:, 40:].sum() < 1e-6
+    for number in range(2):
+        rate = (1 + number) ** -0.5
+        ours.learn(
+            ListedBags([*first, *later]), np.arange(number * 100, number * 100 + 100), np.ones(100, np.float32),
+            keep=1 - rate, take=rate * 2,
+        )  # fmt: skip
+    assert ours.statistics[40:].sum() == pytest.approx(2**-0.5 * 400, rel=1e-3)
 
 
 def trained(bags: Sequence[BagOfWords], weights: NDArray[np.float32] | None = None, threads: int = 1) -> TopicModel:
