@@ -10,46 +10,69 @@ from numpy.typing import NDArray
 from topicidx.embedders.protocols import LiftTextEncoder
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import SpaceError
+from topicidx.indexer.topic_map import TopicDistances
 
 Float32 = NDArray[np.float32]
 
+#: Topics that are told as nearest to one.
+NEAREST = 5
 #: Word vectors that are read at once.
 _ROWS = 10_000
+#: In a topic that hardly any caption speaks of, no word is as many times likelier than any other.
+_FLAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's number, its share of the training captions p(k), and its most probable words with P(word | topic)."""
+    """A topic's number, its share of the training captions p(k), and its most probable words with P(word | topic).
+
+    unused: hardly any caption speaks of it, so that all words are equally probable. nearest: the topics with the most similar
+    words, and their Jensen-Shannon distances, where they were asked for.
+    """
 
     topic: int
     share: float
     words: tuple[tuple[str, float], ...]
+    unused: bool = False
+    nearest: tuple[tuple[int, float], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The topic in JSON values."""
-        words = [{"word": word, "weight": weight} for word, weight in self.words]
-        return {"topic": self.topic, "share": self.share, "words": words}
+        return {
+            "topic": self.topic,
+            "share": self.share,
+            "unused": self.unused,
+            "words": [{"word": word, "weight": weight} for word, weight in self.words],
+            "nearest": [{"topic": topic, "distance": distance} for topic, distance in self.nearest],
+        }
 
 
-def describe_topics(space: TopicSpace, *, words: int) -> list[Topic]:
-    """All topics with their `words` most probable words, those with the largest share first.
+def describe_topics(space: TopicSpace, *, words: int, distances: TopicDistances | None = None) -> list[Topic]:
+    """All topics with their `words` most probable words, those with the largest share first, unused ones last.
 
-    Raises SpaceError for a text encoder without topics.
+    distances: what `topic_distances` gives, for topics with their nearest ones. Raises SpaceError for a text encoder without
+    topics.
     """
-    encoder = space.text_encoder
-    if not isinstance(encoder, LiftTextEncoder):
-        raise SpaceError(f"the text encoder {encoder.name!r} of {space.folder} has no topics that are made of words")
+    encoder = _with_topics(space)
     forms = [word.form for word in encoder.vocabulary.words]
-    order = np.argsort(-encoder.topic_prior, kind="stable")
+    unused = _unused(encoder.topic_words)
     leading = np.argsort(-encoder.topic_words, axis=1, kind="stable")[:, :words]
     return [
         Topic(
-            int(topic),
+            topic,
             float(encoder.topic_prior[topic]),
             tuple((forms[word], float(encoder.topic_words[topic, word])) for word in leading[topic]),
+            bool(unused[topic]),
+            distances.nearest(topic, NEAREST) if distances else (),
         )
-        for topic in order
+        for topic in np.lexsort((-encoder.topic_prior, unused)).tolist()
     ]
+
+
+def topic_distances(space: TopicSpace) -> TopicDistances:
+    """How far apart the words of topics are, unused ones left out. Raises SpaceError for a text encoder without topics."""
+    phi = _with_topics(space).topic_words
+    return TopicDistances.between(np.flatnonzero(~_unused(phi)).tolist(), phi)
 
 
 def leading_words(space: TopicSpace, topics: Sequence[int], words: int) -> dict[int, tuple[str, ...]]:
@@ -74,3 +97,16 @@ def nearest_words(space: TopicSpace, vectors: Float32, count: int) -> list[list[
     ]
     nearest: list[list[int]] = np.argsort(-np.concatenate(products, axis=1), axis=1, kind="stable")[:, :count].tolist()
     return nearest
+
+
+def _with_topics(space: TopicSpace) -> LiftTextEncoder:
+    encoder = space.text_encoder
+    if not isinstance(encoder, LiftTextEncoder):
+        raise SpaceError(f"the text encoder {encoder.name!r} of {space.folder} has no topics that are made of words")
+    return encoder
+
+
+def _unused(topic_words: Float32) -> NDArray[np.bool_]:
+    """Which topics, rows of `topic_words`, have learned no word."""
+    flat: NDArray[np.bool_] = topic_words.max(axis=1) < _FLAT * topic_words.min(axis=1)
+    return flat

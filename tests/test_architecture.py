@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 #: From the bottom up: a package imports only from those before it, and from itself.
 PACKAGES = {"core": "topicidx", "embedders": "topicidx.embedders", "indexer": "topicidx.indexer", "cli": "topicidx.cli"}
-HEAVY = ("torch", "torchvision", "gensim", "spacy", "qdrant_client", "pandas")
+HEAVY = ("torch", "torchvision", "gensim", "spacy", "qdrant_client", "pandas", "sklearn")
 
 
 def _modules(folder: str) -> list[Path]:
