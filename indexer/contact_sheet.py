@@ -59,13 +59,13 @@ def _picture(hit: Hit, right: frozenset[str] | None) -> dict[str, object]:
     }
 
 
-def thumbnail_of(path: Path) -> str | None:
-    """A small JPEG of the picture as a data URL; None where it cannot be read."""
+def thumbnail_of(path: Path, size: int = THUMBNAIL_SIZE, *, quality: int = 85) -> str | None:
+    """A JPEG of the picture, `size` pixels on its longer side at most, as a data URL; None where it cannot be read."""
     try:
-        image = open_picture(path, at_least=THUMBNAIL_SIZE).image
+        image = open_picture(path, at_least=size).image
     except ImageError:
         return None
-    image.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
+    image.thumbnail((size, size))
     data = io.BytesIO()
-    image.save(data, "JPEG", quality=85)
+    image.save(data, "JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

@@ -63,9 +63,11 @@ def test_it_is_evaluated_by_the_same_command(trained: Path, topicidx: Run) -> No
 
 def test_info_names_it_and_topics_says_that_it_has_none(trained: Path, topicidx: Run) -> None:
     assert "text encoder: word2vec" in topicidx("info", cwd=trained).stdout
-    topics = topicidx("topics", cwd=trained)
-    assert topics.returncode == 1
-    assert "'word2vec'" in topics.stderr
+    for options in ((), ("--json",), ("--html", "topics.html")):
+        topics = topicidx("topics", *options, cwd=trained)
+        assert topics.returncode == 1
+        assert "'word2vec'" in topics.stderr
+    assert not (trained / "topics.html").exists()
 
 
 @pytest.mark.parametrize(
