@@ -1,12 +1,14 @@
 """From a caption to stems: the published steps, what people really type, and the algebra of it."""
 
 import json
+import pkgutil
 import subprocess
 import sys
 import unicodedata
 
 import pytest
-from hypothesis import given
+import Stemmer
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topicidx.embedders.normalizer import STEMMERS, CaptionNormalizer
@@ -14,6 +16,7 @@ from topicidx.errors import SettingsError
 
 # Characters that are treated in some special way come up often; all others, surrogates included, now and then.
 SPECIAL = "#'’´`¨ aAsSzßİıΣςß\u0301\u0308\u0327\ufe0f\u20e3\u200d\u00ad\u1ffd\u1fef😀1½²①Ａ한\ud800,.\n"
+SPECIAL += "lL·ŀ\u0307\u064e\u0654\u0640اأשׁ\u05b0\u200fⓂ™🈁नि日カ\u3099ท\u0e49\u0e4d\u0e33"
 ANY_TEXT = st.text(st.one_of(st.sampled_from(SPECIAL), st.characters()), max_size=40)
 
 
@@ -23,8 +26,23 @@ def english() -> CaptionNormalizer:
 
 
 @pytest.fixture(scope="module")
+def many(english: CaptionNormalizer, published: CaptionNormalizer) -> "Many":
+    """Normalisers of all kinds that cut no words."""
+    mixed = CaptionNormalizer.for_language("en,es,ca", extra_stop_words=("niño",))
+    others = [
+        CaptionNormalizer(code, STEMMERS[code], frozenset({"a", "ás"})) for code in ("ar", "fr", "el", "hi", "tr")
+    ]
+    return Many([english, published, mixed, *others])
+
+
+@pytest.fixture(scope="module")
 def published() -> CaptionNormalizer:
     return CaptionNormalizer.for_language("en", punctuation="remove")
+
+
+class Many(list[CaptionNormalizer]):
+    def __repr__(self) -> str:  # hypothesis minds the length of all those stop words
+        return "many"
 
 
 def forms(normalizer: CaptionNormalizer, text: str) -> list[str]:
@@ -95,6 +113,24 @@ def test_emoji_are_no_words_and_stick_to_none(mode: str) -> None:
     assert normalizer.stems("1️⃣ 2") == ["1", "2"]
 
 
+@pytest.mark.parametrize(
+    "emoji",
+    [
+        "😀", "👍🏽", "👩🏿‍🚀", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🇬🇧", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "☀", "☀️", "☀︎", "❤️‍🔥",
+        "©️", "🅰️", "🆒", "ℹ️", "Ⓜ️", "™️",
+        "㊗️", "㊙️", "🈂️", "🈷️", "🈁", "🈚", "🉐", "🉑",
+        "🈵", "🈺", "#️⃣", "*️⃣", "‼️", "〰️", "➿", "✌🏻", "🫶",
+    ],
+)  # fmt: skip
+def test_no_emoji_is_a_word_and_letters_beside_one_are(english: CaptionNormalizer, emoji: str) -> None:
+    assert english.stems(emoji) == english.stems(emoji * 3) == []
+    assert english.stems(f"{emoji}beach{emoji}sunrise{emoji}") == ["beach", "sunris"]
+
+
+def test_letters_that_are_only_emoji_with_a_variation_selector_are_letters_without() -> None:
+    assert CaptionNormalizer("en", "porter", frozenset()).forms("ⓂⒾⒶⓂⒾ ℹnfo") == ["miami", "info"]
+
+
 def test_accents_belong_to_their_letters_however_they_are_encoded(english: CaptionNormalizer) -> None:
     for form in ("NFC", "NFD"):
         assert forms(english, unicodedata.normalize(form, "Café São-Paulo हिन्दी")) == ["café", "são", "paulo", "हिन्दी"]
@@ -127,6 +163,43 @@ def test_any_string_becomes_words_of_letters_digits_and_their_marks(
 def test_words_keep_their_order(english: CaptionNormalizer, published: CaptionNormalizer, a: str, b: str) -> None:
     for normalizer in (english, published):
         assert normalizer.tokens(f"{a} {b}") == normalizer.tokens(a) + normalizer.tokens(b)
+
+
+@given(ANY_TEXT)
+@settings(deadline=None)
+def test_tokens_are_the_forms_that_are_no_stop_words_with_their_stems(many: Many, text: str) -> None:
+    for normalizer in many:
+        forms = normalizer.forms(text)
+        assert normalizer.tokens(text) == [
+            (form, normalizer.stem(form)) for form in forms if form not in normalizer.stop_words
+        ]
+        assert normalizer.stems(text) == [stem for _, stem in normalizer.tokens(text)]
+        assert normalizer.only_stop_words(text) == (bool(forms) and not normalizer.tokens(text))
+
+
+@given(ANY_TEXT)
+@settings(deadline=None)
+def test_a_word_of_a_caption_is_as_a_query_the_same_word(many: Many, text: str) -> None:
+    for normalizer in many:
+        for form in normalizer.forms(text):
+            assert normalizer.forms(form) == [form]
+        for token in normalizer.tokens(text):
+            assert normalizer.tokens(token.form) == normalizer.tokens(f"#{token.form}!") == [token]
+
+
+@given(st.text(st.characters(max_codepoint=127, exclude_characters="'`"), max_size=40))
+def test_words_stand_in_the_text_one_after_the_other(english: CaptionNormalizer, text: str) -> None:
+    place = 0
+    for form in english.forms(text):
+        place = text.lower().index(form, place) + len(form)
+
+
+@given(ANY_TEXT)
+@settings(deadline=None)
+def test_ascii_text_has_the_same_words_beside_other_text(many: Many, text: str) -> None:
+    ascii_only = text.encode("ascii", "ignore").decode()
+    for normalizer in many:
+        assert normalizer.tokens(f"{ascii_only} \u2600") == normalizer.tokens(ascii_only)
 
 
 @given(ANY_TEXT)
@@ -189,11 +262,99 @@ def test_every_language_that_is_offered_works(language: str) -> None:
     assert len(normalizer.stems("xylofonix 1999")) == 2
 
 
-@pytest.mark.parametrize("language", ["xx", "", "EN", "english", "ja"])
+def test_all_languages_with_a_stemmer_and_stop_words_are_offered() -> None:
+    import spacy.lang
+    from spacy.util import get_lang_class
+
+    # What spaCy's languages are called, as Snowball calls its stemmers; English and Dutch have two.
+    stemmers = set(Stemmer.algorithms()) - {"english", "dutch_porter"}
+    names = {"en": "porter", "nb": "norwegian", "fa": "persian"}
+    offered = {}
+    for found in pkgutil.iter_modules(spacy.lang.__path__):
+        if found.ispkg and found.name != "xx" and get_lang_class(found.name).Defaults.stop_words:
+            name = names.get(found.name, get_lang_class(found.name).__name__.lower())
+            if name in stemmers:
+                offered[found.name] = name
+    assert offered == STEMMERS
+    # No language that spaCy knows has one of the others.
+    assert stemmers - set(STEMMERS.values()) == {"esperanto", "sesotho", "yiddish"}
+
+
+@pytest.mark.parametrize("language", ["xx", "", "EN", "english", "he", "ko", "nn"])
 def test_an_unknown_language_is_named_with_those_that_are_known(language: str) -> None:
-    with pytest.raises(SettingsError, match=r"\ben\b.*\bfr\b") as caught:
-        CaptionNormalizer.for_language(language)
-    assert repr(language) in str(caught.value)
+    for given_language in (language, f"en,{language}"):
+        with pytest.raises(SettingsError, match=r"\ben\b.*\bfr\b.*\bja\b") as caught:
+            CaptionNormalizer.for_language(given_language)
+        assert repr(language) in str(caught.value)
+
+
+def test_a_mixed_collection_has_the_stop_words_and_stems_of_all_its_languages() -> None:
+    mixed = CaptionNormalizer.for_language("en, es,ca,en")
+    assert mixed.to_json() | {"stop_words": []} == {
+        "language": "en,es,ca", "stemmer": "porter,spanish,catalan", "punctuation": "space", "stop_words": []
+    }  # fmt: skip
+    assert mixed.stop_words == frozenset().union(
+        *(CaptionNormalizer.for_language(code).stop_words for code in ("en", "es", "ca"))
+    )
+    assert mixed.stems("the beaches y las playas amb les platges") == [
+        mixed.stem(form) for form in ("beaches", "playas", "platges")
+    ]
+    assert mixed.stem("beaches") == mixed.stem("beach")
+    assert mixed.stem("playas") == mixed.stem("playa")
+    assert mixed.stem("canciones") == mixed.stem("canción")
+
+
+def test_several_stemmers_stem_one_after_the_other() -> None:
+    def stem(language: str, stemmer: str, form: str) -> str:
+        return CaptionNormalizer(language, stemmer, frozenset()).stem(form)
+
+    for form in ("canciones", "beaches", "relational", "montañas"):
+        assert stem("en,es", "porter,spanish", form) == stem("es", "spanish", stem("en", "porter", form))
+        assert stem("es,en", "spanish,porter", form) == stem("en", "porter", stem("es", "spanish", form))
+
+
+def test_one_language_is_described_as_ever(english: CaptionNormalizer) -> None:
+    assert list(english.to_json()) == ["language", "stemmer", "punctuation", "stop_words"]
+    assert (english.language, english.stemmer) == ("en", "porter")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"stemmer": "porter,klingon"}, {"stemmer": 5}, {"stemmer": ""}, {"segmenter": "scissors"},
+        {"segmenter": 5}, {"punctuation": "x"}],
+)  # fmt: skip
+def test_a_damaged_description_is_refused(english: CaptionNormalizer, damage: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="unknown"):
+        CaptionNormalizer.from_json(english.to_json() | damage)
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("الشَّاطِئُ", "الشاطئ"), ("شــــاطئ", "شاطئ"), ("\u200fشاطئ\u200e", "شاطئ"), ("\u2067قرآن\u2069", "قرآن"), ("ﺷﺎﻃﺊ", "شاطئ"),
+        ("שָׁלוֹם", "שלום"), ("\u202bשלום\u202c", "שלום"), ("ג׳ירפה", "ג'ירפה"), ("مَدْرَسَة", "مدرسة"), ("کتاب\u200cها", "کتابها"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("language", ["ar", "fa", "en"])
+def test_right_to_left_text_is_the_same_pointed_drawn_longer_or_with_direction_marks(
+    language: str, written: str, plain: str
+) -> None:
+    normalizer = CaptionNormalizer(language, STEMMERS[language], frozenset())
+    assert len(normalizer.tokens(plain)) == 1
+    assert normalizer.tokens(written) == normalizer.tokens(plain)
+    assert normalizer.forms(f"beach {written} 2024") == ["beach", *normalizer.forms(plain), "2024"]
+
+
+def test_arabic_stop_words_go_pointed_or_not() -> None:
+    arabic = CaptionNormalizer.for_language("ar")
+    assert arabic.forms("مِنْ شاطئ") == ["من", "شاطئ"]
+    assert arabic.stems("مِنْ شاطئ") == arabic.stems("شاطئ")
+
+
+def test_the_long_l_of_catalan_is_one_word_with_its_dot_or_without(english: CaptionNormalizer) -> None:
+    for written in ("col·lecció", "coŀlecció", "COL·LECCIÓ", "coŀleccio\u0301"):
+        assert english.forms(written) == ["collecció"]
+    assert english.forms("a·b l·a") == CaptionNormalizer("en", "porter", frozenset()).forms("a b l a")
 
 
 def test_web_addresses_are_no_words(english: CaptionNormalizer) -> None:
