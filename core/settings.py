@@ -37,6 +37,7 @@ class CaptionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: The language of the captions (ISO 639-1), or several with commas between them.
     language: str = "en"
     punctuation: Literal["space", "remove"] = "space"
     extra_stop_words: tuple[str, ...] = ()

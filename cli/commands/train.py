@@ -14,7 +14,7 @@ import typer
 from topicidx.cli.console import Show, progress_bar, status
 from topicidx.cli.options import Home, Json, Seed, Space
 from topicidx.errors import SettingsError
-from topicidx.settings import Arch, Settings
+from topicidx.settings import Arch, CaptionSettings, Settings
 from topicidx.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -113,7 +113,11 @@ def train(
     )
     if topics is not None and settings.text_encoder != "lda":
         raise SettingsError(f"--topics is for the text encoder lda, not {settings.text_encoder}; leave it out")
-    if language is not None and settings.text_encoder not in ("lda", "word2vec"):
+    if isinstance(settings.text_settings, CaptionSettings):
+        from topicidx.embedders.normalizer import split_languages
+
+        split_languages(settings.text_settings.language)  # a slip of the pen is told before anything is read
+    elif language is not None:
         raise SettingsError(
             f"--language is for the text encoders lda and word2vec; {settings.text_encoder} has settings of its own, under "
             f"[encoders.{settings.text_encoder}] in topicidx.toml"
