@@ -136,6 +136,13 @@ def test_accents_belong_to_their_letters_however_they_are_encoded(english: Capti
         assert forms(english, unicodedata.normalize(form, "Café São-Paulo हिन्दी")) == ["café", "são", "paulo", "हिन्दी"]
 
 
+@pytest.mark.parametrize("text", ["cafe\u200d\u0301", "cafe\u00ad\u0301", "CAFE\u200f\u0301"])
+def test_an_accent_belongs_to_its_letter_though_something_unseen_stood_between(
+    english: CaptionNormalizer, text: str
+) -> None:
+    assert forms(english, text) == ["café"]
+
+
 @pytest.mark.parametrize("text", ["¨beach¨", "¯beach¯", "!\u0301beach", "´beach´", "˜beach"])
 def test_a_mark_without_a_letter_before_it_belongs_to_no_word(english: CaptionNormalizer, text: str) -> None:
     assert forms(english, text) == ["beach"]

@@ -100,6 +100,19 @@ def test_any_text_has_words_in_its_order_that_queries_find(
         assert normalizer.tokens(token.form) == [token]
 
 
+# What a package leaves together in this text, and takes apart by itself.
+TOGETHER = {"ja": ("ったべ空", "たべ"), "th": ("ีอปคตะา", "อปค"), "zh": ("明看大阳好", "大阳")}
+
+
+def test_what_is_cut_by_itself_is_cut_in_a_longer_text_too(normalizer: CaptionNormalizer, language: str) -> None:
+    text, word = TOGETHER[language]
+    assert word in segmenters._pieces(language, text)  # where a newer package no longer does so, find another text
+    parts = normalizer.forms(word)
+    assert len(parts) > 1
+    assert word not in normalizer.forms(text)
+    assert "".join(parts) in "".join(normalizer.forms(text))
+
+
 @given(st.data())
 @settings(deadline=None)
 def test_cutting_loses_and_moves_no_letter(language: str, data: st.DataObject) -> None:
