@@ -101,7 +101,7 @@ def test_any_text_has_words_in_its_order_that_queries_find(
 
 
 # What a package leaves together in this text, and takes apart by itself.
-TOGETHER = {"ja": ("ったべ空", "たべ"), "th": ("ีอปคตะา", "อปค"), "zh": ("明看大阳好", "大阳")}
+TOGETHER = {"ja": ("ったべ空", "たべ"), "th": ("เสังอร", "งอร"), "zh": ("明看大阳好", "大阳")}
 
 
 def test_what_is_cut_by_itself_is_cut_in_a_longer_text_too(normalizer: CaptionNormalizer, language: str) -> None:
