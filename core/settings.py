@@ -60,6 +60,9 @@ class LdaSettings(CaptionSettings):
     alpha: Annotated[float, Field(gt=0)] | None = None
     #: Symmetric topic-word prior of each word.
     eta: Annotated[float, Field(gt=0)] | None = None
+    #: The weight of update t is (offset + t) ** -decay: how little the first ones count, and how fast the old are forgotten.
+    decay: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    offset: Annotated[float, Field(ge=1)] | None = None
 
 
 class Word2VecSettings(CaptionSettings):

@@ -73,7 +73,10 @@ def build_corpus(
     stems, stem_of_form = _stems(tokens.forms, normalizer)
     found = _count(starts, tokens.words(), stem_of_form, len(stems))
     places = {stem: place for place, stem in enumerate(stems)}
-    merged = accent_merges(dict(zip(stems, found.documents.tolist(), strict=True)))
+    merged = accent_merges(
+        dict(zip(stems, found.documents.tolist(), strict=True)),
+        {form: stems[stem] for form, stem in zip(tokens.forms, stem_of_form.tolist(), strict=True)},
+    )
     if merged:
         target = np.arange(len(stems), dtype=np.int32)
         target[[places[stem] for stem in merged]] = [places[stem] for stem in merged.values()]
@@ -95,16 +98,17 @@ def build_corpus(
     also: dict[str, list[str]] = {stem: [] for stem in words}
     for stem in sorted(merged):
         also.get(merged[stem], []).append(stem)
-    _write_bags(starts, tokens.words(), word_of_form, folder)
-    return (
-        Vocabulary(
-            tuple(
-                Word(stem, forms[word], int(found.documents[places[stem]]), tuple(also[stem]))
-                for word, stem in enumerate(words)
-            )
-        ),
-        DiskCorpus(folder),
+    vocabulary = Vocabulary(
+        tuple(
+            Word(stem, forms[word], int(found.documents[places[stem]]), tuple(also[stem]))
+            for word, stem in enumerate(words)
+        )
     )
+    for form, number in tokens.forms.items():  # as in every other text, which has nothing but its words
+        if word_of_form[number] < 0 and (word := vocabulary.find(stems[stem_of_form[number]], form)) is not None:
+            word_of_form[number] = word
+    _write_bags(starts, tokens.words(), word_of_form, folder)
+    return vocabulary, DiskCorpus(folder)
 
 
 @contextmanager

@@ -139,13 +139,13 @@ class Word2VecTextEncoder:
         """
         rows = np.empty((len(texts), self.dimensions), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
-            bag = self.vocabulary.bag_of_words(self.normalizer.stems(text))
+            bag = self.vocabulary.bag_of_words(self.normalizer.tokens(text))
             row[:] = self._scaled(_mean(self.vectors, bag)).clip(0, 1) if bag else self.average
         return rows
 
     def knows(self, text: str) -> bool:
         """True when the vocabulary has a word of `text`."""
-        return any(stem in self.vocabulary.ids for stem in self.normalizer.stems(text))
+        return bool(self.vocabulary.bag_of_words(self.normalizer.tokens(text)))
 
     def word_vectors(self) -> tuple[Float32, Float32]:
         """The two vectors of each vocabulary word, (lift, topics): float32 (words, dimensions) each.
@@ -232,7 +232,8 @@ class _Sentences:
         with path.open("w", encoding="utf-8") as file:
             for document in documents:
                 for caption in document.splitlines():
-                    known = [stem for stem in normalizer.stems(caption) if stem in vocabulary.ids]
+                    found = (vocabulary.find(stem, form) for form, stem in normalizer.tokens(caption))
+                    known = [vocabulary.words[word].stem for word in found if word is not None]
                     if known:
                         file.write(" ".join(known) + "\n")
                         words += len(known)

@@ -11,6 +11,8 @@ _INSTACITIES1M: dict[str, dict[str, Any]] = {
         "min_documents": 150,
         "alpha": 1 / 500,
         "eta": 1 / 500,
+        "decay": 0.5,
+        "offset": 1.0,
         "punctuation": "remove",
         "extra_stop_words": (
             "rt", "http", "t", "gt", "co", "s", "https", "tweet", "markars_", "photo", "pictur", "picture", "say", "much",

@@ -93,7 +93,6 @@ def train(
     if only != "text":
         from topicidx.indexer.network_training import NetworkTraining
 
-        _check_weights(wanted)
         posts = [post for post in source.posts() if post.captions]
         documents = Documents(lambda: (post.captions for post in posts))
         learned_from = existing.query_side if only == "image" and existing else [text_encoder, described]
@@ -109,6 +108,8 @@ def train(
             f"no picture of {source.manifest or source.folder} has a caption; captions come from captions.csv "
             "(columns image,caption), metadata.csv, or NAME.txt beside NAME.jpg"
         )
+    if only != "text":
+        _check_weights(wanted)
     text: TextEncoder
     if network is not None and network.prepared:
         on_step(f"going on with the training in {network.folder}")

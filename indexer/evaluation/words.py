@@ -139,7 +139,9 @@ def _caption_counts(index: Index, pictures: Pictures) -> "csc_array":
     columns: list[int] = []
     values: list[int] = []
     for row, picture in enumerate(pictures.pictures):
-        held = Counter(word for text in picture.captions for word, _ in vocabulary.bag_of_words(normalizer.tokens(text)))
+        held = Counter(
+            word for text in picture.captions for word, _ in vocabulary.bag_of_words(normalizer.tokens(text))
+        )
         rows += [row] * len(held)
         columns += held.keys()
         values += held.values()

@@ -31,7 +31,7 @@ class OneHotTextEncoder:
     def encode(self, texts):
         rows = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
-            row[[word for word, _ in self.vocabulary.bag_of_words(self.normalizer.stems(text))]] = 1
+            row[[word for word, _ in self.vocabulary.bag_of_words(self.normalizer.tokens(text))]] = 1
         return rows
 
     def knows(self, text):
