@@ -124,7 +124,7 @@ def _plane(distances: Float32, seed: int) -> Float64:
     scaled: Float64 = np.nan_to_num(scaling.fit_transform(-0.5 * distances.astype(np.float64) ** 2))
     if count < _FEW:
         return scaled
-    # Of 462 topics of real captions t-SNE keeps four times as many of the nearest 10 together as MDS, which fills a disc evenly.
+    # Of 462 topics of real captions t-SNE keeps 17 % of the nearest five as neighbours, MDS, which fills a disc evenly, 2 %.
     start = (scaled / max(float(scaled[:, 0].std()), 1e-9) * 1e-4).astype(np.float32)
     perplexity = min(_PERPLEXITY, (count - 1) / 3)
     layout = TSNE(2, metric="precomputed", init=start, perplexity=perplexity, random_state=seed)
