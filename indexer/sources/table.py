@@ -70,16 +70,18 @@ def stands_together(path: Path) -> bool:
     digests, before = array("q"), None
     for image, *_ in _checked_rows(path):
         if image != before:
-            digests.append(hash(unicodedata.normalize("NFC", posixpath.normpath(image.strip()))))
+            digests.append(hash(posixpath.normpath(unicodedata.normalize("NFC", image).strip())))
             before = image
     return len(np.unique(np.array(digests, dtype=np.int64))) == len(digests)
 
 
 def _checked_rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue], str | None, str]]:
     """Each row with the image that it names, and the columns of captions and images."""
+    same = path.suffix.lower() != ".jsonl"  # the columns, in all rows
+    columns: tuple[str, str | None] | None = None
     try:
         for line, row in _rows(path):
-            image_column, caption_column = _columns(path, row)
+            image_column, caption_column = columns = (same and columns) or _columns(path, row)
             image = row.get(image_column)
             if not isinstance(image, str) or not image.strip():
                 wrong = "is empty" if image in (None, "") or isinstance(image, str) else f"is no text: {image!r}"
@@ -115,8 +117,9 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
             file.seek(0)
             reader = csv.DictReader(file, restkey="", delimiter=_delimiter(header))
             reader.fieldnames = [_column(name) for name in reader.fieldnames or ()]
+            unnamed = "" in reader.fieldnames
             for row in reader:
-                if row.pop("", None) is not None and "" not in (reader.fieldnames or ()):
+                if row.pop("", None) is not None and not unnamed:
                     raise SourceError(
                         f"{path}, line {reader.line_num}: more values than columns; is a caption with a comma not in quotes?"
                     )
