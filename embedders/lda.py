@@ -54,13 +54,13 @@ class LdaHyperparameters:
     def adapted(cls, settings: LdaSettings, documents: int) -> "LdaHyperparameters":
         """Settings with every None replaced by what suits a corpus of `documents` documents.
 
-        Chosen in benchmarks/topics.md. Updates take 40 captions a topic: with fewer, most topics get no caption of their
+        Chosen in benchmarks/topics.md. Updates take 80 captions a topic: with fewer, most topics get no caption of their
         own in one. Some thirty updates are made at least, for gensim warns below ten. Where an update is less than the whole
         corpus, the first ones must not count for all, the less the more follow: with offset 1, as in gensim, topics stay
         what the first captions made of them. The document-topic prior .1 and topic-word prior .01 let a caption speak of
         several topics at once; gensim's own 1 / num_topics forces it into one, which costs a fifth of the retrieval quality.
         """
-        chunksize = min(settings.chunksize or max(64, 40 * settings.num_topics), documents)
+        chunksize = min(settings.chunksize or max(64, 80 * settings.num_topics), documents)
         updates_per_pass = -(-documents // chunksize)
         passes = settings.passes or -(-30 // updates_per_pass)
         passes = max(passes, -(-10 // documents))
@@ -68,7 +68,7 @@ class LdaHyperparameters:
             chunksize = max(1, documents * passes // 10)
         return cls(
             settings.num_topics, passes, chunksize, settings.alpha or 0.1, settings.eta or 0.01, settings.decay or 0.5,
-            settings.offset or (1.0 if updates_per_pass == 1 else 4.0 if updates_per_pass < 20 else 16.0),
+            settings.offset or (1.0 if updates_per_pass == 1 else 4.0 if updates_per_pass < 10 else 16.0),
         )  # fmt: skip
 
 
