@@ -17,6 +17,7 @@ from topicidx.cli.commands import (
     ingest,
     query,
     restore,
+    serve,
     sources,
     topics,
     train,
@@ -39,6 +40,7 @@ app.command("query", context_settings={"ignore_unknown_options": True})(query.qu
 app.command("evaluate")(evaluate.evaluate)
 app.command("explain", context_settings={"ignore_unknown_options": True})(explain.explain)
 app.command("topics")(topics.topics)
+app.command("serve")(serve.serve)
 app.command("info")(info.info)
 app.command("sources")(sources.sources)
 app.command("relocate")(sources.relocate)

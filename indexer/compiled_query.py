@@ -97,6 +97,17 @@ class QueryCompiler:
             tuple(unknown.values()),
         )
 
+    def compile_vector(
+        self, vector: Float32, label: str, *, cities: Sequence[str] = (), where: Condition | None = None
+    ) -> CompiledQuery:
+        """A query of one term whose vector, float32 (dimensions,), is known; a picture's score is the dot product with it.
+
+        Raises UnknownCityError.
+        """
+        query = Query((), label)
+        scoring = Scoring(vector[None].astype(np.float32), np.ones(1), "dot")
+        return CompiledQuery(query, (QueryTerm(label, 1.0),), scoring, self._among(query, cities, where), ())
+
     def warm_up(self) -> None:
         """Read what queries are resolved with."""
         self.space.normalizer  # noqa: B018 kept when they are asked for

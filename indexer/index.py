@@ -20,7 +20,7 @@ from topicidx.indexer.query_language import Query, parse_query
 from topicidx.indexer.ranking import ScoredPoint, rank
 from topicidx.indexer.results import GroupedResult, Hit, HitGroup, SearchResult, Unknown
 from topicidx.indexer.sources import SourceRegistry
-from topicidx.indexer.store import Payload, PointFilter, VectorStore
+from topicidx.indexer.store import Float32, Payload, PointFilter, VectorStore
 from topicidx.indexer.stores import StoreAddress, open_store
 from topicidx.settings import Match, Search, Settings
 
@@ -137,7 +137,7 @@ class Index:
         """
         _check_page(limit, offset)
         compiled = self.compile(query, match=match, city=city, where=where, did_you_mean=did_you_mean)
-        return self._page(compiled, limit, offset, min_score=min_score, unique=unique, diverse=diverse)
+        return self.answer(compiled, limit=limit, offset=offset, min_score=min_score, unique=unique, diverse=diverse)
 
     def search_groups(
         self,
@@ -188,7 +188,7 @@ class Index:
 
         _check_page(limit, offset)
         compiled = self.compile(query, match=match, city=city, where=where, did_you_mean=did_you_mean)
-        found = self._page(compiled, limit, offset)
+        found = self.answer(compiled, limit=limit, offset=offset)
         vectors = self.store.vectors([UUID(hit.id) for hit in found])
         return explain(self.space, compiled, found, vectors, topics=topics)
 
@@ -223,6 +223,38 @@ class Index:
         return self._compiler.compile(
             asked, match=match, cities=cities, where=self.condition(where), did_you_mean=did_you_mean
         )
+
+    def compile_vector(
+        self, vector: Float32, label: str, *, city: str | Sequence[str] = (), where: Condition | str | None = None
+    ) -> CompiledQuery:
+        """A query of one vector, float32 (dimensions,), such as `space.as_terms` of a picture's or one for a topic; the score
+        is the dot product with it, and `label` how it is called."""
+        cities = [city] if isinstance(city, str) else city
+        return self._compiler.compile_vector(vector, label, cities=cities, where=self.condition(where))
+
+    def answer(
+        self,
+        compiled: CompiledQuery,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        min_score: float | None = None,
+        unique: bool = False,
+        diverse: bool = False,
+    ) -> SearchResult:
+        """What `search` finds for a query that is compiled already, by `compile` or otherwise."""
+        _check_page(limit, offset)
+        wanted = offset + limit
+        ranked, payloads = self._ranked(compiled, -(-wanted // BLOCK) * BLOCK if diverse else wanted, min_score, unique)
+        if diverse:
+            ranked = self._diverse(ranked)
+        hits = self._hits(ranked[offset:wanted], payloads, offset + 1)
+        return SearchResult(compiled.query.shown, hits, compiled.unknown)
+
+    def picture(self, picture: UUID) -> Hit | None:
+        """An indexed picture by its id, None where there is none; its rank and score say nothing."""
+        found = self._hits([ScoredPoint(picture, 0.0)], {}, 1)
+        return found[0] if found else None
 
     def condition(self, where: Condition | str | None) -> Condition | None:
         """A condition in the language of `--where`, read by what the store's fields are indexed as; others as they are."""
@@ -285,23 +317,6 @@ class Index:
     @cached_property
     def _compiler(self) -> QueryCompiler:
         return QueryCompiler(self.space, self.store, AskedPictures(self.space, self.store, self.sources, self.files))
-
-    def _page(
-        self,
-        compiled: CompiledQuery,
-        limit: int,
-        offset: int,
-        *,
-        min_score: float | None = None,
-        unique: bool = False,
-        diverse: bool = False,
-    ) -> SearchResult:
-        wanted = offset + limit
-        ranked, payloads = self._ranked(compiled, -(-wanted // BLOCK) * BLOCK if diverse else wanted, min_score, unique)
-        if diverse:
-            ranked = self._diverse(ranked)
-        hits = self._hits(ranked[offset:wanted], payloads, offset + 1)
-        return SearchResult(compiled.query.shown, hits, compiled.unknown)
 
     def _rank(self, compiled: CompiledQuery, limit: int, among: PointFilter | None) -> list[ScoredPoint]:
         return rank(self.store, compiled.scoring, limit, among, exact=self.exact)

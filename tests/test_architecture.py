@@ -12,7 +12,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 #: From the bottom up: a package imports only from those before it, and from itself.
-PACKAGES = {"core": "topicidx", "embedders": "topicidx.embedders", "indexer": "topicidx.indexer", "cli": "topicidx.cli"}
+PACKAGES = {
+    "core": "topicidx",
+    "embedders": "topicidx.embedders",
+    "indexer": "topicidx.indexer",
+    "service": "topicidx.service",
+    "cli": "topicidx.cli",
+}
 HEAVY = ("torch", "torchvision", "gensim", "spacy", "qdrant_client", "pandas", "sklearn")
 
 
