@@ -10,7 +10,7 @@ import pytest
 
 from topicidx.errors import SourceError
 from topicidx.indexer.keys import point_id
-from topicidx.indexer.sources import open_source
+from topicidx.indexer.sources import Source, open_source
 from topicidx.post import Post
 
 Make = Callable[..., Path]
@@ -406,3 +406,48 @@ def test_captions_of_pictures_that_are_not_there_are_mentioned(
     (tmp_path / "captions.csv").write_text("image,caption\na.jpg,here\nb.jpg,gone\nc.jpg,gone\n")
     assert len(list(open_source(tmp_path).posts())) == 1
     assert "names 2 pictures that are not in the folder, such as 'b.jpg'" in caplog.text
+
+
+def streamed_from(source: Source) -> list[tuple[str, ...]]:
+    return list(source.captions())
+
+
+@pytest.mark.parametrize(
+    ("rows", "streamed"),
+    [
+        ("a.jpg,one\na.jpg,two\nb.jpg,\nc.jpg,three\n", True),
+        ("a.jpg,one\nc.jpg,three\na.jpg,two\nb.jpg,\n", False),
+        ("a.jpg,one\nc.jpg,three\n./a.jpg,two\n", False),
+    ],
+)
+def test_captions_are_those_of_the_pictures(
+    tmp_path: Path, rows: str, streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").touch()
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("image,caption\n" + rows)
+    source = open_source(manifest)
+    assert streamed_from(source) == [post.captions for post in source.posts() if post.captions]
+    assert sorted(streamed_from(source)) == [("one", "two"), ("three",)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Source, "posts", lambda self: iter(()))
+        assert bool(streamed_from(source)) == streamed
+
+
+def test_captions_of_a_folder_are_those_of_its_pictures(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    (tmp_path / "b.jpg").touch()
+    assert streamed_from(open_source(tmp_path)) == [("one", "two")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("image,caption\n", "lists no pictures"), ("image,caption\na.jpg,one\n,two\n", "line 3")],
+)
+def test_captions_of_a_manifest_that_cannot_be_read(tmp_path: Path, content: str, message: str) -> None:
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(content)
+    with pytest.raises(SourceError, match=message):
+        streamed_from(open_source(manifest))
