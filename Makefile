@@ -8,12 +8,12 @@ INSTALLED = $(VENV)/.topicidx-installed
 DEVELOP = $(VENV)/.topicidx-develop
 NODE = $(VENV)/node
 
-.PHONY: demo test check bench
+.PHONY: demo test check bench browser
 
 demo: $(INSTALLED)
 	$(BIN)/topicidx demo
 
-test: $(DEVELOP) $(NODE)/.installed
+test: $(DEVELOP) $(NODE)/.installed browser
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist worksteal
 
 # Lint, format and strict types; types on the built wheel, because type checkers cannot follow the editable install.
@@ -40,9 +40,16 @@ $(DEVELOP): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-# What the TypeScript of the documentation is checked with; without npm those tests are skipped.
+# What the gallery page is tried in: Debian's Chromium and its driver; without them those tests are skipped.
+browser:
+	@if ! command -v chromedriver > /dev/null && command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+		{ apt-get update && apt-get install --yes --no-install-recommends chromium chromium-driver; } > /dev/null 2>&1 \
+			|| echo "no Chromium and its driver could be installed: the gallery page will not be tested"; \
+	fi
+
+# What the TypeScript of the documentation and the gallery page are checked with; without npm those tests are skipped.
 $(NODE)/.installed: tests/typescript/package.json | $(DEVELOP)
 	mkdir -p $(NODE)
 	cp $< $(NODE)/
-	npm install --silent --no-package-lock --no-audit --no-fund --prefix $(NODE) || echo "no npm, or it failed: the types of the TypeScript will not be checked"
+	npm install --silent --no-package-lock --no-audit --no-fund --prefix $(NODE) || echo "no npm, or it failed: neither the types of the TypeScript nor whether the page is for everyone will be checked"
 	touch $@

@@ -83,7 +83,7 @@ async function fetchPage() {
   if (first && asking.kind === "upload" && !keptFile(state.upload)) {
     return fail(new ApiError(410, "The picture that was searched by is not here any more. Choose or drop it again."));
   }
-  const waiting = setTimeout(() => first && (grid.wait(12), say("Searching…")), PATIENCE);
+  const waiting = setTimeout(() => first && (grid.wait(12), say(asking.kind === "upload" ? "Looking at your picture; the first one takes a while…" : "Searching…")), PATIENCE);
   byId("grid").setAttribute("aria-busy", "true");
   try {
     const before = await asking.next(signal);
@@ -103,6 +103,7 @@ function present(from, first) {
   nearEnd.unobserve(byId("further"));
   nearEnd.observe(byId("further"));
   if (!first) return say(countOf(session));
+  if (session.kind === "topic" && session.terms.length) byId("heading").textContent = `Pictures of “${session.terms[0].text}”`;
   const unknown = new Set(session.unknown.map(({ word }) => word));
   showAsked(currentParts() ?? [], unknown);
   if (session.unknown.length) showUnknown(byId("notice"), session.unknown, replaceWord);
@@ -223,7 +224,7 @@ function headingOf(parts) {
     if (file) drawingOf(file).then((canvas) => canvas && session?.kind === "upload" && byId("heading").prepend(canvas));
     return "Pictures like yours";
   }
-  if (session.kind === "topic") return `Pictures with most of topic ${state.topic}`;
+  if (session.kind === "topic") return `Pictures of topic ${state.topic}`;
   return parts === null || parts.some(isTerm) ? "Pictures found" : "Find pictures by words";
 }
 

@@ -7,7 +7,7 @@ import { isTerm } from "./query.js";
 export function showUnknown(place, unknown, replace) {
   place.replaceChildren(...unknown.map(({ word, nearest, used }) =>
     el("div", { class: "notice" },
-      el("p", {}, "No caption uses ", el("q", {}, word), used ? `; searched for ${used} instead.` : "; searched without it.",
+      el("p", {}, `No caption uses “${word}”`, used ? `; searched for ${used} instead.` : "; searched without it.",
         nearest?.length ? " Did you mean " : "", choices(nearest ?? [], (other) => replace(word, other)), nearest?.length ? "?" : ""))));
 }
 
