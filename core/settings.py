@@ -307,7 +307,7 @@ def _without_none(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mention_unknown_variables(settings: type[Settings]) -> None:
-    names = {name.upper() for name in settings.model_fields} | {"API_KEY"}
+    names = {name.upper() for name in settings.model_fields} | {"API_KEY", "TOKEN"}
     for variable in sorted(os.environ):
         name = variable.upper().removeprefix("TOPICIDX_").partition("__")[0]
         if variable.upper().startswith("TOPICIDX_") and name not in names and not name.startswith("TEST_"):

@@ -1,6 +1,7 @@
 """Guard: what every request must pass before it reaches the API, and what every answer carries."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ UPLOADS, MULTIPART = frozenset({"/api/similar"}), 64_000
 SESSION = "/api/session"
 #: Seconds that a client may leave what it is sent unread.
 READING = 60.0
+#: Of a body that is too large, how many times what was allowed is still taken before it is told, for how many seconds.
+DRAINED, DRAINING = 4, 5.0
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -65,6 +68,7 @@ class Guard:
             return
         body = _Body(receive, guarded, self._most_bytes(path), self._options.body_seconds)
         if body.announced_too_large(headers):
+            await body.drain()
             await body.too_large()(scope, receive, guarded.send)
             return
         try:
@@ -165,19 +169,33 @@ class _Body:
             async with asyncio.timeout_at(self.deadline):
                 message = await self.incoming()
         except TimeoutError:
-            self._refuse(failure(408, "SlowError", "the request took too long to arrive", {"Connection": "close"}))
-            return {"type": "http.disconnect"}
+            return self._refuse(
+                failure(408, "SlowError", "the request took too long to arrive", {"Connection": "close"})
+            )
         if message["type"] == "http.request":
             self.got += len(message.get("body", b""))
             self.complete = not message.get("more_body", False)
             if self.got > self.most:
-                self._refuse(self.too_large())
-                return {"type": "http.disconnect"}
+                if not self.complete:
+                    await self.drain()
+                return self._refuse(self.too_large())
         return message
 
-    def _refuse(self, refusal: Response) -> None:
+    async def drain(self) -> None:
+        """Drop what still comes, within bounds: who is hung up on while sending sees a broken connection, and no answer."""
+        dropped = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAINING):
+                while dropped < DRAINED * self.most:
+                    message = await self.incoming()
+                    dropped += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+
+    def _refuse(self, refusal: Response) -> Message:
         self.complete = True
         self.answer.refusal = refusal
+        return {"type": "http.disconnect"}
 
 
 def _host_of(header: str) -> str:
