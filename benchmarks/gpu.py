@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
+from topicidx.embedders.allocator import keep_freed_memory
 from topicidx.embedders.googlenet_encoder import FeatureExtractor, ViewSettings
 from topicidx.embedders.learner import Learner, make_optimizer, topic_loss
 from topicidx.embedders.networks.architectures import ARCHITECTURES
@@ -49,6 +50,7 @@ def main() -> None:
     )
     print(f"{named}; PyTorch {torch.__version__}, {inference_dtype(device)}, batches of {batch}\n")
     peak = roofline(device, arguments.seconds)
+    keep_freed_memory()  # as every training of topicidx does
     print(f"largest matrix product: {peak / 1e12:.2f} TFLOP/s\n")
     print("| | images/s | TFLOP/s | of the largest product |\n|---|---|---|---|")
     for arch in ARCHITECTURES:

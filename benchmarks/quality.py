@@ -81,6 +81,7 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "linear-members": ({}, LINEAR | {"hidden": 1_024, "members": 3}),
     "linear-calibrated": ({}, LINEAR | {"calibrate": True}),
     "default": ({}, {}),
+    "default-third": ({"chunksize": 1_505, "passes": 10, "decay": 0.5, "offset": 1.0}, {}),
     "default-mirror": ({}, {"mirror": True}),
     "default-320": ({}, {"sizes": (320,)}),
     "default-sizes": ({}, {"sizes": (224, 320)}),

@@ -14,18 +14,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+from gensim.models.ldamodel import update_dir_prior
 from lda import found_share, perplexity
 from numpy.typing import NDArray
 from posts import Truth, make_truth, posts
+from scipy.special import digamma
 
+from topicidx.embedders import lda
 from topicidx.embedders.corpus import adapted_min_documents
 from topicidx.embedders.lda import LdaHyperparameters, LdaTextEncoder
+from topicidx.embedders.online_lda import TopicModel
 from topicidx.embedders.protocols import NO_PROGRESS
 from topicidx.embedders.training import split_by_key
 from topicidx.indexer.sources import open_source
 from topicidx.settings import LdaSettings
+
+Float32 = NDArray[np.float32]
 
 KEPT_BACK = 1_200 / 5_713
 TOP = 10
@@ -41,6 +48,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "alpha .02": {"alpha": 0.02},
     "alpha .05": {"alpha": 0.05},
     "alpha .2": {"alpha": 0.2},
+    "alpha asymmetric, as large": {"prior": "asymmetric"},
+    "alpha learned, from .1": {"prior": "learned"},
     "eta .003": {"eta": 0.003},
     "eta .03": {"eta": 0.03},
     "eta .1": {"eta": 0.1},
@@ -103,9 +112,13 @@ def make_corpus(name: str, data: Path, topics: int) -> Corpus:
 def print_row(name: str, corpus: Corpus, folder: Path, topics: int, seed: int) -> None:
     settings = scaled(LdaSettings(num_topics=topics), ROWS[name], len(corpus.documents))
     job = LdaTextEncoder.prepare(corpus.documents, settings, seed=seed, progress=NO_PROGRESS, work=folder)
+    model = PRIORS[ROWS[name].get("prior", "symmetric")]
     began = time.perf_counter()
-    text = LdaTextEncoder.learn(job)
+    with patch.object(lda, "TopicModel", model):
+        text = LdaTextEncoder.learn(job)
     seconds = time.perf_counter() - began
+    if model is not TopicModel:
+        text._model.alpha = model.last
     bags = [text.vocabulary.bag_of_words(text.normalizer.stems(each)) for each in corpus.held_out]
     phi = text.topic_words
     leading = np.argsort(-phi, axis=1, kind="stable")[:, :TOP]
@@ -123,10 +136,39 @@ def print_row(name: str, corpus: Corpus, folder: Path, topics: int, seed: int) -
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
+class Asymmetric(TopicModel):
+    """gensim's asymmetric prior, of which some topics have more than others, with the sum of the symmetric one."""
+
+    last: Float32
+
+    @classmethod
+    def random(cls, words: int, alpha: Float32, eta: float, **given: Any) -> TopicModel:
+        shares = 1 / (np.arange(len(alpha)) + np.sqrt(len(alpha)))
+        cls.last = (shares / shares.sum() * alpha.sum()).astype(np.float32)
+        return super().random(words, cls.last, eta, **given)
+
+
+class Learned(TopicModel):
+    """A prior that each update brings nearer to what it finds, as gensim's `alpha="auto"` does."""
+
+    last: Float32
+
+    def learn(self, *given: Any, keep: float, take: float, **options: Any) -> Float32:
+        gamma = super().learn(*given, keep=keep, take=take, **options)
+        expected = (digamma(gamma) - digamma(gamma.sum(axis=1, keepdims=True))).mean(axis=0)
+        self.alpha = update_dir_prior(self.alpha, len(gamma), expected.astype(np.float32), 1 - keep).astype(np.float32)
+        type(self).last = self.alpha
+        return gamma
+
+
+PRIORS: dict[str, Any] = {"symmetric": TopicModel, "asymmetric": Asymmetric, "learned": Learned}
+
+
 def scaled(settings: LdaSettings, changes: dict[str, Any], documents: int) -> LdaSettings:
     """Chunks, passes and thresholds of a row are multiples of what topicidx takes."""
     usual = LdaHyperparameters.adapted(settings, documents)
     taken = {"chunksize": usual.chunksize, "passes": usual.passes, "min_documents": adapted_min_documents(documents)}
+    changes = {name: value for name, value in changes.items() if name != "prior"}
     multiples = {name: max(1, round(taken[name] * changes[name])) for name in taken if name in changes}
     return settings.model_copy(update=changes | multiples)
 

@@ -21,6 +21,7 @@ import torch
 from networks import with_pytorch_lrn
 
 from topicidx.embedders import googlenet_encoder, precision, training_inputs
+from topicidx.embedders.allocator import keep_freed_memory
 from topicidx.embedders.distributed import ALONE
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.networks.architectures import ARCHITECTURES, load_initial_weights
@@ -105,6 +106,7 @@ def measure(
     if way.plain:
         with_pytorch_lrn(network)
     else:
+        keep_freed_memory()  # as every training of topicidx does; the plain one comes first
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.freeze(plan.layers)
     in_float32 = [patch.object(module, "inference_dtype", lambda device: torch.float32)

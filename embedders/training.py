@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from topicidx.embedders.allocator import keep_freed_memory
 from topicidx.embedders.caption_words import CaptionWords
 from topicidx.embedders.distributed import ALONE, Ranks
 from topicidx.embedders.googlenet_encoder import GoogLeNetImageEncoder
@@ -103,6 +104,8 @@ def _train(
 ) -> TrainingResult:  # fmt: skip
     torch.manual_seed(seed)
     device = ranks.device
+    if device.type == "cpu":
+        keep_freed_memory()
     architecture = ARCHITECTURES[settings.arch]
     targets = np.stack([example.topics for example in examples])
     head = replace(plan.head, normalize=normalize)
