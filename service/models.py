@@ -1,14 +1,14 @@
 """What the API takes and gives: its typed JSON bodies, with examples."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 #: Longest query, condition or text, and most texts, in one request.
 LONGEST, MOST_TEXTS = 2_000, 64
 
-_PICTURE = {
+_PICTURE: JsonDict = {
     "id": "6a2f0a4c-5c1e-5d0f-9b3e-7d4d3f0a1b2c",
     "rank": 1,
     "score": 12.3,
@@ -268,8 +268,3 @@ class Readiness(Model):
     pictures: int | None = None
     generation: str | None = None
     problem: str | None = None
-
-
-Page = Annotated[int, Field(ge=1, le=200)]
-Offset = Annotated[int, Field(ge=0, le=10_000)]
-Moment = datetime

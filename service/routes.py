@@ -61,9 +61,8 @@ Time = Annotated[str | None, Query(max_length=64, examples=["2023-05"])]
 
 def routes(service: Service) -> APIRouter:
     """The endpoints, over `service`."""
-    api = APIRouter(
-        prefix="/api", responses=EVERYWHERE, dependencies=[Depends(HTTPBearer(auto_error=False))], tags=["search"]
-    )
+    token = [Depends(HTTPBearer(auto_error=False))] if service.options.token else []  # told; `Guard` is what checks it
+    api = APIRouter(prefix="/api", responses=EVERYWHERE, dependencies=token, tags=["search"])
 
     @api.get("/search", summary="Search by words and pictures")
     async def search(
