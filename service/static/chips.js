@@ -2,11 +2,10 @@
 
 import { thumbnailOf } from "./api.js";
 import { capitals, el } from "./dom.js";
-import { isTerm } from "./query.js";
+import { isId, isTerm } from "./query.js";
 
 const CYCLE = [1, 2, 3, 0.5];
 const STEPS = [0.25, 0.5, 1, 2, 3, 5, 10];
-const ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /** Shows parts as chips in a list. `change(parts)` is called with what the query shall be; focus stays where it was. */
 export function showChips(list, parts, unknown, change) {
@@ -66,7 +65,7 @@ function chip(part, unknown, act) {
 
 function shown(part, name) {
   if (part.kind !== "like") return el("span", { class: "text" }, name);
-  if (!ID.test(part.text)) return el("span", { class: "text" }, `like ${part.text}`);
+  if (!isId(part.text)) return el("span", { class: "text" }, `like ${part.text}`);
   return el("span", { class: "text" }, "like ", el("img", { src: thumbnailOf(part.text, 160), alt: "", width: 28, height: 28 }));
 }
 

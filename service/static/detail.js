@@ -29,11 +29,13 @@ export async function openDetail(dialog, id, known, actions, signal) {
 }
 
 /** Lets keys and clicks beside the dialog work: Escape closes, arrows step. */
-export function setUpDetail(dialog, { close, step }) {
+export function setUpDetail(dialog, { close, closed, step }) {
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();
     close();
   });
+  // Pressed twice, Escape closes a dialog without asking.
+  dialog.addEventListener("close", closed);
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   dialog.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -53,7 +55,7 @@ function frame(id, known, { close, step }) {
       button("next", "Next picture", "→", () => step(1), step.possible(1)),
       button("close", "Close", "✕", close)),
     el("div", { class: "shown" }, el("a", { href: fileOf(id), target: "_blank", rel: "noopener", "aria-label": "The picture itself" }, image)),
-    el("div", { class: "about", "aria-live": "polite" },
+    el("div", { class: "about" },
       title(known ? captionOf(known) : "…"), el("p", { class: "quiet" }, "Looking it up…")),
   ];
 }
@@ -87,15 +89,14 @@ function whyItMatched(why, lifts) {
   return el("section", {},
     el("h3", {}, "Why it matched"),
     el("p", { class: "quiet" }, lifts ? "How many times likelier than average a caption of this picture would hold each term."
-      : "How much of each term's topics the picture has."),
+      : "How much of each term's topics the picture has.", why.some(({ weight }) => weight < 0) && " Of those with a − less is better."),
     el("ul", { class: "bars lifts" }, why.map((term) =>
       el("li", { class: lifts && term.lift < 1 ? "below" : "" },
-        el("span", { class: "name" }, ...termName(term.term)), bar(length(term) / longest), el("span", { class: "value" }, `${shortNumber(term.lift)}${lifts ? " ×" : ""}`)))));
+        el("span", { class: "name" }, term.weight < 0 && el("b", { class: "minus" }, "− "), ...termName(term)), bar(length(term) / longest), el("span", { class: "value" }, `${shortNumber(term.lift)}${lifts ? " ×" : ""}`)))));
 }
 
-function termName(text) {
-  const id = /^like:([0-9a-f-]{36})$/i.exec(text)?.[1];
-  return id ? ["like ", el("img", { src: thumbnailOf(id, 160), alt: "the picture", width: 24, height: 24 })] : [text];
+function termName({ term, picture }) {
+  return picture ? ["like ", el("img", { src: thumbnailOf(term, 160), alt: "the picture", width: 24, height: 24 })] : [term];
 }
 
 function topicBars(topics, choose) {

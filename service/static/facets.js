@@ -3,7 +3,7 @@
 import { byId, capitals, el, shortNumber } from "./dom.js";
 import { daysLater, dayOf } from "./query.js";
 
-const FEW = 10;
+const FEW = 8;
 
 let cities = [];
 let all = false;

@@ -22,6 +22,7 @@ let state = START;
 let session = null;
 let searching = null;
 let looking = null;
+let leaving = false;
 
 const grid = new Grid(byId("grid"), {
   open: (picture) => go({ picture: picture.id }),
@@ -66,6 +67,7 @@ function showSearch() {
   else words.value = state.q;
   showAsked(parts ?? []);
   byId("notice").replaceChildren();
+  byId("further-notice").replaceChildren();
   byId("start").hidden = true;
   byId("further").hidden = true;
   const known = parts === null || parts.some(isTerm) || session.kind !== "search";
@@ -120,7 +122,8 @@ function fail(error, first = true) {
     say("");
     byId("heading").textContent = "No pictures";
   }
-  showError(byId("notice"), error, () => (byId("notice").replaceChildren(), fetchPage()));
+  const place = byId(first ? "notice" : "further-notice");
+  showError(place, error, () => (place.replaceChildren(), fetchPage()));
   byId("further").hidden = true;
 }
 
@@ -162,8 +165,11 @@ function closeDetail(picture) {
 }
 
 function close() {
-  if (history.state?.depth > 0) history.back();
-  else go({ picture: null }, { replace: true });
+  if (leaving) return;
+  if (history.state?.depth > 0) {
+    leaving = true;
+    history.back();
+  } else go({ picture: null }, { replace: true });
 }
 
 function neighbour(by) {
@@ -269,7 +275,7 @@ function setUp() {
   });
   setUpChipKeys(byId("chips"));
   setUpFilters(changeParts, go);
-  setUpDetail(byId("detail"), { close, step });
+  setUpDetail(byId("detail"), { close, closed: () => state.picture && close(), step });
   setUpUploads(
     (file) => go({ ...START, upload: keepFile(file) }),
     () => showError(byId("notice"), new ApiError(415, "That is no picture. JPEG, PNG, WebP and their like can be searched by.")),
@@ -294,6 +300,7 @@ function setUp() {
     words.select();
   });
   addEventListener("popstate", () => {
+    leaving = false;
     keepScroll();
     show(readState(location.search));
   });

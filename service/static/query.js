@@ -49,6 +49,11 @@ export function isTerm(part) {
   return !FILTERS.includes(part.kind);
 }
 
+/** Whether what `like:` names is the id of an indexed picture, which then has a thumbnail. */
+export function isId(text) {
+  return /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(text);
+}
+
 /** A word as a part, or a phrase where it is more than one word or looks like something else. */
 export function termOf(text, weight = 1) {
   try {

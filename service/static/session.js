@@ -1,7 +1,7 @@
 // The pictures of one view, page by page; earlier views are kept, so that going back shows them at once.
 
 import { picturesOfTopic, search, similarTo } from "./api.js";
-import { citiesOf } from "./query.js";
+import { citiesOf, isId } from "./query.js";
 import { searchKey } from "./state.js";
 import { keptFile } from "./upload.js";
 
@@ -48,12 +48,13 @@ export class Session {
     }
   }
 
-  /** What each term lifts a picture by, as [{term, lift}]; null where there are no terms. */
+  /** What each term lifts a picture by, as [{term, lift, weight}]; null where there are no terms. */
   async why(picture, signal) {
     const at = this.pictures.findIndex(({ id }) => id === picture);
     if (this.kind !== "search" || at < 0) return null;
     const { results } = await search(this.state, { offset: at, limit: 1, explain: true, signal });
-    return results[0]?.id === picture ? results[0].why : null;
+    if (results[0]?.id !== picture) return null;
+    return results[0].why && weighed(results[0].why, this.terms);
   }
 
   #ask(signal) {
@@ -63,4 +64,16 @@ export class Session {
     if (this.kind === "upload") return similarTo(keptFile(this.state.upload), { cities, offset, signal });
     return search(this.state, { offset, signal });
   }
+}
+
+/** Lifts with the weights of the terms they belong to. Words go by the captions' form, and each word of a phrase by itself. */
+function weighed(why, terms) {
+  const pictures = new Map(terms.filter(({ kind }) => kind === "picture").map(({ text, weight }) => [text, weight]));
+  const words = terms.filter(({ kind, known }) => kind !== "picture" && known);
+  const asked = why.filter(({ term }) => !pictures.has(term));
+  const inOrder = words.length === asked.length;
+  return why.map((lift) => {
+    const weight = pictures.get(lift.term) ?? (inOrder ? words[asked.indexOf(lift)] : words.find(({ text }) => text.includes(lift.term)))?.weight;
+    return { ...lift, weight: weight ?? 1, picture: pictures.has(lift.term) && isId(lift.term) };
+  });
 }

@@ -133,6 +133,25 @@ def test_a_server_that_has_gone_is_said_in_words_and_can_be_tried_again(browser:
     assert browser.pictures != shown
 
 
+def test_further_pictures_that_cannot_be_fetched_are_said_where_they_would_be(browser: Browser) -> None:
+    browser.open("?q=sunrise")
+    first = browser.pictures
+    browser.command("Network.enable")
+    browser.command(
+        "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
+    )
+    browser.run("scrollTo(0, document.body.scrollHeight)")
+    notice = browser.one("#further-notice .notice")
+    assert "cannot be reached" in notice.text
+    assert browser.pictures == first
+    browser.command(
+        "Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1
+    )
+    browser.click("#further-notice button")
+    browser.until(lambda: len(browser.pictures) > len(first), "further pictures")
+    assert not browser.all("#further-notice .notice")
+
+
 def test_pictures_beyond_the_window_are_not_fetched_yet(browser: Browser) -> None:
     browser.resize(700, 500)
     browser.requests()

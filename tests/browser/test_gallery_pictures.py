@@ -93,13 +93,14 @@ def _drop(browser: Browser, content: bytes, name: str, kind: str) -> None:
 
 def test_the_detail_view_tells_caption_topics_and_why_it_matched(browser: Browser, ask: Ask) -> None:
     browser.open("?q=sunrise+-rain")
-    chosen = browser.pictures[2]
+    chosen, other = browser.pictures[2:4]
     browser.click(".tile:nth-child(3) .open")
     browser.one("#detail .bars.lifts")
     told = ask(f"pictures/{chosen}")
     why = ask("search", q="sunrise -rain", limit=1, offset=2, explain="true")["results"][0]["why"]
     assert browser.one("#detail h2").text == told["captions"][0]
-    assert [text.split("\n")[0] for text in browser.texts("#detail .lifts li")] == [term["term"] for term in why]
+    assert [text.split("\n")[0] for text in browser.texts("#detail .lifts li")] == ["sunrise", "− rain"]
+    assert len(why) == 2
     topics = browser.all("#detail section:last-of-type .bars a")
     assert [topic.text for topic in topics] == [", ".join(topic["words"][:4]) for topic in told["topics"]]
     bars = "[...document.querySelectorAll('#detail section:last-of-type .bar-line span')]"
@@ -110,6 +111,12 @@ def test_the_detail_view_tells_caption_topics_and_why_it_matched(browser: Browse
         "const image = document.querySelector('#detail .shown img'); return image.naturalWidth", "it"
     )
     assert picture == told["width"]
+
+    browser.open(f"?q=rains+-like:{other}")
+    browser.click(".tile .open")
+    browser.one("#detail .bars.lifts")
+    assert [text.split("\n")[0] for text in browser.texts("#detail .lifts li")] == ["rain", "− like"]
+    assert other in browser.one("#detail .lifts img").get_attribute("src")
 
 
 def test_the_detail_view_has_an_address_and_goes_with_escape_and_back(browser: Browser) -> None:
@@ -125,6 +132,15 @@ def test_the_detail_view_has_an_address_and_goes_with_escape_and_back(browser: B
     browser.until(lambda: not browser.all("dialog[open]"), "it to close")
     browser.until(lambda: third in (browser.focused.get_attribute("href") or ""), "the focus to be where one was")
     assert browser.driver.current_url.endswith("?q=sunrise")
+
+    browser.open()
+    browser.search("sunrise")
+    browser.click(".tile:nth-child(2) .open")
+    browser.one("#detail .bars")
+    browser.press(Keys.ESCAPE, Keys.ESCAPE)
+    browser.until(lambda: not browser.all("dialog[open]"), "it to close")
+    browser.until(lambda: browser.driver.current_url.endswith("?q=sunrise"), "the search, and no step more")
+    assert second in browser.pictures
 
     browser.driver.get(address)
     browser.one("#detail .bars")
