@@ -39,6 +39,8 @@ from topicidx.settings import Match
 
 #: Topics told of a picture.
 LEADING_TOPICS = 8
+#: Words and pictures of one query.
+MOST_TERMS = 50
 
 
 class NotHereError(UnknownPictureError):
@@ -65,6 +67,7 @@ def search(opened: OpenIndex, text: str, asked: Asked, *, match: Match, did_you_
     """The pictures for a query. Raises QueryError."""
     index = opened.index
     query = parse_query(text)
+    _check_length(index, query)
     compiled = index.compile(
         query, match=match, city=asked.cities, where=_condition(index, asked), did_you_mean=did_you_mean
     )
@@ -237,6 +240,13 @@ def _terms(index: Index, query: Query, unknown: Sequence[Unknown]) -> list[Term]
             )
         )
     return terms
+
+
+def _check_length(index: Index, query: Query) -> None:
+    """Every word costs a scan, and every unknown one a comparison with all that are known. Raises QuerySyntaxError."""
+    terms = sum(1 if isinstance(term, Like) else len(index.space.normalizer.tokens(term.text)) for term in query.terms)
+    if terms > MOST_TERMS:
+        raise QuerySyntaxError(f"{terms} words and pictures are too many; give {MOST_TERMS} at most")
 
 
 def _condition(index: Index, asked: Asked) -> Condition | None:

@@ -107,6 +107,8 @@ def test_the_reasons_multiply_to_the_score(client: httpx.Client) -> None:
         ("zzzzz", "UnknownWordError", "'zzzzz'"),
         ("sunrise city:atlantis", "UnknownCityError", "atlantis"),
         ("like:nowhere.jpg", "UnknownPictureError", "nowhere.jpg"),
+        (" ".join(f"a{number}b" for number in range(51)), "QuerySyntaxError", "51 words and pictures are too many"),
+        ("a,b" * 51, "QuerySyntaxError", "too many"),
     ],
 )
 def test_what_cannot_be_answered_says_why(client: httpx.Client, query: str, error: str, message: str) -> None:

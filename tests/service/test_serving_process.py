@@ -13,7 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from topicidx.errors import SettingsError
 from topicidx.indexer.keys import point_id
+from topicidx.service.server import address_of, listening
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TOKEN = "a-token-of-quite-some-length"
@@ -130,6 +132,19 @@ def test_the_token_is_taken_from_a_variable(start: Start) -> None:
         _, _, errors = served.end(signal.SIGTERM)
     assert TOKEN not in errors
     assert "no setting" not in errors
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_answers_are_not_held_back_until_the_last_one_is_acknowledged(host: str) -> None:
+    try:
+        listener = listening(host, 0)
+    except SettingsError:
+        pytest.skip(f"this machine has no {host}")
+    with listener, socket.create_connection(listener.getsockname()[:2]), listener.accept()[0] as accepted:
+        # By which asyncio knows that it may turn Nagle's algorithm off.
+        assert accepted.proto == socket.IPPROTO_TCP
+        name = f"[{host}]" if ":" in host else host
+        assert address_of(listener, host) == f"http://{name}:{listener.getsockname()[1]}/"
 
 
 def test_what_cannot_be_served_is_said_at_once(home: Path, topicidx: Run, tmp_path: Path) -> None:
