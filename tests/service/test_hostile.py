@@ -60,6 +60,14 @@ def test_queries_reach_indexed_pictures_only(client: httpx.Client, target: str) 
     assert (answer.status_code, error(answer)) == (422, "UnknownPictureError")
 
 
+def test_not_even_files_that_are_pictures_are_reached_by_their_paths(client: httpx.Client, home: Path) -> None:
+    picture = home / "photos" / "07.jpg"
+    for target in (picture, f"file://{picture}"):
+        answer = client.get("/api/search", params={"q": f'sunrise like:"{target}"'})
+        assert (answer.status_code, error(answer)) == (422, "UnknownPictureError")
+        assert "there is no picture" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "path",
     ["/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static/....//app.py", "/static//etc/passwd",
