@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import webbrowser
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
@@ -71,7 +72,8 @@ def serve(
         print(address, flush=True)
         status(f"serving {service.pictures:,} pictures; Ctrl-C ends it")
         if open_page:
-            webbrowser.open(address)
+            # Some browsers return only when they are closed.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     log_to_stderr()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

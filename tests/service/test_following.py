@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from doubles.colour import ColourImageEncoder
+from doubles.qdrant import QdrantDouble
 from doubles.services import Serving
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
@@ -16,6 +17,7 @@ from topicidx.errors import SpaceMismatchError
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.index import Index
 from topicidx.indexer.keys import point_id
+from topicidx.service import live_index
 from topicidx.service.live_index import LiveIndex, OpenIndex
 from topicidx.settings import Settings
 
@@ -174,3 +176,27 @@ def test_pictures_that_were_moved_are_found(own_home: Path, serving: Serving, to
         (own_home / "elsewhere" / "07.jpg").write_bytes(b"others")
         second: httpx.Response = client.get(address)
         assert (first.status_code, second.content) == (200, b"others")
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+def test_a_server_is_asked_now_and_then_for_another_generation(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ingested(settings: Settings, **options: bool) -> None:
+        with Index.open(settings=settings) as index:
+            index.ingest(own_home / "photos", name="served", **options)
+
+    with QdrantDouble() as double:
+        settings = Settings.load(home=own_home, store=double.url, server={"grpc_port": double.port})
+        ingested(settings)
+        live = LiveIndex(settings)
+        first = live.answer(generation)
+        ingested(settings, rebuild=True)
+        assert live.answer(generation) == first
+        live.close()
+        monkeypatch.setattr(live_index, "ASK_SERVER", 0.0)
+        live = LiveIndex(settings)
+        second = live.answer(generation)
+        ingested(settings, rebuild=True)
+        third = live.answer(generation)
+        assert len({first, second, third}) == 3
+        assert len(live.answer(lambda opened: opened.index.search("sunrise", limit=200))) == 60
+        live.close()

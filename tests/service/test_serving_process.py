@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -78,6 +79,21 @@ def test_queries_are_logged_where_that_is_asked_for(start: Start) -> None:
         httpx.get(f"{served.address}api/search", params={"q": "sunrise"})
         _, _, errors = served.end(signal.SIGTERM)
     assert json.loads(errors.splitlines()[-1])["query"] == "q=sunrise"
+
+
+def test_a_browser_is_opened_where_that_is_asked_for(start: Start, tmp_path: Path) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    os.mkfifo(opened)
+    told = os.open(opened, os.O_RDONLY | os.O_NONBLOCK)
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    with start("--open", BROWSER=f"{browser} %s") as served:
+        ready, _, _ = select.select([told], [], [], 60)
+        assert ready
+        assert os.read(told, 1_000).decode().strip() == served.address
+        assert httpx.get(f"{served.address}healthz").status_code == 200
+        served.end(signal.SIGTERM)
+    os.close(told)
 
 
 def test_ctrl_c_ends_it_without_a_word(start: Start) -> None:
