@@ -57,6 +57,15 @@ class LiveIndex:
         self._follow()
         return self._problem
 
+    @property
+    def useful_threads(self) -> int:
+        """How many answers at the same time are faster than one after the other.
+
+        An engine in a folder computes in this process, where two let a quick question pass a slow one, and more are in one
+        another's way; a server is waited for.
+        """
+        return 2 if self._address.url is None else 16
+
     def answer(self, call: Callable[[OpenIndex], T]) -> T:
         """What `call` makes of the index.
 

@@ -35,7 +35,7 @@ class Service:
         self.metrics = Metrics()
         self.thumbnails = Thumbnails(options.thumbnail_bytes, settings.ingest.max_pixels)
         self._max_pixels = settings.ingest.max_pixels
-        self._answering = Workers("answers", options.threads, options.waiting)
+        self._answering = Workers("answers", options.threads or self.live.useful_threads, options.waiting)
         self._decoding = Workers("pictures", DECODING, options.waiting)
         self._encoding = Workers("encoding", 1, WAITING_UPLOADS)
 
