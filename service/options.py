@@ -17,7 +17,8 @@ class ServiceOptions:
     token: what every request must show, None for no token. allowed_hosts: further names that requests may come under, such as
     that of a reverse proxy. threads, waiting: searches at the same time (None: what the store can make use of), and requests
     that may wait for their turn. timeout, encoding_timeout: seconds for an answer, and for one to an uploaded picture, which
-    may have to load the network first. body_seconds: for a request to arrive. Raises SettingsError for options that do not go together.
+    may have to load the network first. body_seconds: for a request to arrive. Raises SettingsError for options that do not go
+    together.
     """
 
     host: str = "127.0.0.1"
