@@ -23,6 +23,7 @@ let session = null;
 let searching = null;
 let looking = null;
 let leaving = false;
+let refocus = false;
 
 const grid = new Grid(byId("grid"), {
   open: (picture) => go({ picture: picture.id }),
@@ -53,9 +54,11 @@ async function show(next) {
   const before = state;
   state = next;
   const another = !session || searchKey(before) !== searchKey(next);
-  if (another) showSearch();
-  if (next.picture) showDetail();
-  else closeDetail(before.picture);
+  const shown = another ? showSearch() : null;
+  if (!next.picture) return closeDetail(before.picture);
+  // Why a picture is here, and which are beside it, is known once there are results.
+  await shown;
+  if (state === next) showDetail();
 }
 
 function showSearch() {
@@ -63,6 +66,7 @@ function showSearch() {
   searching?.abort();
   searching = new AbortController();
   session = Session.of(state);
+  refocus = byId("grid").contains(document.activeElement) || byId("detail").open;
   if (parts) words.value = "";
   else words.value = state.q;
   showAsked(parts ?? []);
@@ -112,6 +116,11 @@ function present(from, first) {
   else byId("notice").replaceChildren();
   if (!session.pictures.length) showEmpty(byId("notice"), currentParts() ?? [], state, { change: changeParts, rank: go });
   say(countOf(session));
+  // Whoever asked from a picture goes on at the first of those that came in place of it.
+  if (refocus && !byId("detail").open && (byId("grid").contains(document.activeElement) || document.activeElement === document.body)) {
+    grid.tileOf(session.pictures[0]?.id)?.focus({ preventScroll: true });
+  }
+  refocus = false;
   scrollTo({ top: session.scroll, behavior: "instant" });
 }
 
@@ -219,7 +228,7 @@ function showAsked(parts, unknown = new Set()) {
   showChips(byId("chips"), parts, unknown, changeParts);
   byId("asked").hidden = !parts.length;
   byId("dates").hidden = byId("ranking").hidden = session.kind !== "search";
-  words.placeholder = parts.length ? "Add a word…" : "What is in the picture?";
+  words.placeholder = parts.length ? "Add a word…" : "Find pictures of…";
   showFilters(parts, state);
 }
 

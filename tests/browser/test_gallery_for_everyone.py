@@ -100,6 +100,7 @@ def test_everything_can_be_done_with_keys(browser: Browser) -> None:
     browser.press("m")
     browser.until(lambda: browser.query == f"sunrise like:{ids[0]}", "more like it")
     browser.settled()
+    assert browser.pictures[0] in browser.focused.get_attribute("href")
 
 
 def test_nothing_is_asked_of_anyone_but_the_server(browser: Browser, show: Callable[[str], None]) -> None:

@@ -146,7 +146,8 @@ def test_the_detail_view_has_an_address_and_goes_with_escape_and_back(browser: B
     assert second in browser.pictures
 
     browser.driver.get(address)
-    browser.one("#detail .bars")
+    browser.one("#detail .lifts")
+    assert browser.one("#detail .next").is_enabled()
     browser.click("#detail .close")
     browser.until(lambda: not browser.all("dialog[open]"), "it to close")
     browser.settled()
