@@ -5,9 +5,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from selenium.webdriver.common.keys import Keys
 
-from doubles.browser import Browser
+from doubles.browser import Browser, Keys
 
 #: Views by name: what follows the address, and what is clicked there.
 VIEWS: dict[str, tuple[str, str | None]] = {

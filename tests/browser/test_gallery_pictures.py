@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.keys import Keys
 
-from doubles.browser import Browser
+from doubles.browser import Browser, Keys
 
 Ask = Callable[..., Any]
 TOKEN = "a-token-that-only-tests-know"
@@ -18,7 +16,7 @@ TOKEN = "a-token-that-only-tests-know"
 def test_more_and_less_like_a_picture_are_terms_of_the_query(browser: Browser, ask: Ask) -> None:
     browser.open("?q=sunrise")
     liked, disliked = browser.pictures[1:3]
-    ActionChains(browser.driver).move_to_element(browser.all(".tile")[1]).perform()
+    browser.hover(browser.all(".tile")[1])
     browser.click(".tile:nth-child(2) [data-weight='1']")
     browser.settled()
     assert browser.query == f"sunrise like:{liked}"

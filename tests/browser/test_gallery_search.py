@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from selenium.webdriver.common.keys import Keys
-
-from doubles.browser import Browser
+from doubles.browser import Browser, Keys
 
 Ask = Callable[..., Any]
 

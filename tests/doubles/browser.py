@@ -15,6 +15,14 @@ T = TypeVar("T")
 PATIENCE = 120
 
 
+class Keys:
+    """Keys as WebDriver names them: Selenium's own list would have to be there to be imported."""
+
+    BACKSPACE, TAB, ENTER, ESCAPE = "\ue003", "\ue004", "\ue007", "\ue00c"
+    HOME, DELETE = "\ue011", "\ue017"
+    ARROW_LEFT, ARROW_UP, ARROW_RIGHT, ARROW_DOWN = "\ue012", "\ue013", "\ue014", "\ue015"
+
+
 def start_chromium() -> Any:
     """A headless Chromium. Skips the test where it, its driver or Selenium is missing."""
     binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -121,6 +129,12 @@ class Browser:
     def click(self, selector: str) -> None:
         self.one(selector).click()
 
+    def hover(self, element: Any) -> None:
+        """Moves the pointer there."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).move_to_element(element).perform()
+
     def press(self, *keys: str) -> None:
         """Keys for whatever has the focus."""
         from selenium.webdriver.common.action_chains import ActionChains
@@ -129,8 +143,6 @@ class Browser:
 
     def search(self, text: str) -> None:
         """Types into the search box and presses Enter; waits for the answer."""
-        from selenium.webdriver.common.keys import Keys
-
         self.one("#words").send_keys(text, Keys.ENTER)
         self.settled()
 
