@@ -122,7 +122,8 @@ def print_row(name: str, corpus: Corpus, folder: Path, topics: int, seed: int) -
     bags = [text.vocabulary.bag_of_words(text.normalizer.stems(each)) for each in corpus.held_out]
     phi = text.topic_words
     leading = np.argsort(-phi, axis=1, kind="stable")[:, :TOP]
-    used = text.topic_prior > 0.1 / topics
+    words = text.sstats.sum(axis=1)
+    used = words > 0.1 * words.mean()
     cells = [
         f"{seconds:.1f}",
         f"{len(text.vocabulary):,}",
