@@ -4,6 +4,7 @@ Wall time and documents/s of learning; peak memory of the process and its childr
 posts that were not learned from, by document completion with one evaluator for all; and how much of the generator's topics
 was found. With --whole, `topicidx train --only text` as well, from the CSV file to the topic space.
 
+    pip install tomotopy
     python benchmarks/lda.py [--posts 800000] [--topics 500] [--models ours gensim multicore tomotopy] [--whole] [--plot PNG]
 """
 
