@@ -76,9 +76,8 @@ class ViewReader:
     def _decode(self, place: int, views: Sequence[View], epoch: int) -> Pixels:
         plan = self.plan
         image = open_picture(self.paths[place], at_least=max(plan.resize, self.indexed.input_size)).image
-        indexed = self.indexed.pixels(image)
         rng = self.generator(place, epoch)
         made = {"whole": lambda: whole_view(image, plan.resize),
-                "indexed": lambda: indexed, "mirrored": lambda: indexed[:, ::-1],
+                "indexed": lambda: self.indexed.pixels(image), "mirrored": lambda: self.indexed.pixels(image)[:, ::-1],
                 "random": lambda: random_view(image, plan.resize, plan.crop, rng)}  # fmt: skip
         return np.stack([made[view]() for view in views])
