@@ -16,6 +16,7 @@ from topicidx.embedders.repetition import Repetition, find_repetition
 from topicidx.embedders.token_store import TokenStore, mapped
 from topicidx.embedders.vocabulary import BagOfWords, Vocabulary, Word, accent_merges
 from topicidx.errors import TrainingError
+from topicidx.settings import CaptionSettings
 
 OFFSETS, IDS, COUNTS, DIGESTS = "offsets.npy", "ids.i32", "counts.i32", "digests.npy"
 #: Documents that are counted at once.
@@ -46,6 +47,30 @@ class DiskCorpus:
     def repetition(self) -> Repetition:
         """Which documents have the same words as others, and how much each counts."""
         return find_repetition(np.load(self.folder / DIGESTS), np.diff(self.offsets))
+
+
+def corpus_of_captions(
+    documents: Iterable[str], settings: CaptionSettings, folder: Path, on_read: Callable[[int], None]
+) -> tuple[CaptionNormalizer, Vocabulary, DiskCorpus]:
+    """What every text encoder of topicidx begins with: `build_corpus` with the normaliser that `settings` ask for.
+
+    Raises TrainingError where less than two words are left, which tell nothing apart.
+    """
+    normalizer = CaptionNormalizer.for_language(
+        settings.language, punctuation=settings.punctuation, extra_stop_words=settings.extra_stop_words
+    )
+    vocabulary, corpus = build_corpus(
+        documents,
+        normalizer,
+        folder,
+        min_documents=settings.min_documents,
+        max_document_share=settings.max_document_share,
+        workers=settings.workers,
+        on_read=on_read,
+    )
+    if len(vocabulary) < 2:
+        raise TrainingError(f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions")
+    return normalizer, vocabulary, corpus
 
 
 def build_corpus(

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from topicidx.embedders.corpus import DiskCorpus, build_corpus, working_folder
+from topicidx.embedders.corpus import DiskCorpus, corpus_of_captions, working_folder
 from topicidx.embedders.lda_job import LdaJob
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.online_lda import ALONE, Group, ListedBags, TopicModel, learn_topics
 from topicidx.embedders.protocols import NO_PROGRESS, Scores, TextProgress
 from topicidx.embedders.vocabulary import BagOfWords, Vocabulary
-from topicidx.errors import SpaceDamagedError, TrainingError
+from topicidx.errors import SpaceDamagedError
 from topicidx.settings import LdaSettings
 
 if TYPE_CHECKING:
@@ -129,22 +129,7 @@ class LdaTextEncoder:
     ) -> LdaJob:  # fmt: skip
         """Read `documents`, and leave in the folder `work` all that processes need that learn from them together."""
         settings = settings or LdaSettings()
-        normalizer = CaptionNormalizer.for_language(
-            settings.language, punctuation=settings.punctuation, extra_stop_words=settings.extra_stop_words
-        )
-        vocabulary, _ = build_corpus(
-            documents,
-            normalizer,
-            work,
-            min_documents=settings.min_documents,
-            max_document_share=settings.max_document_share,
-            workers=settings.workers,
-            on_read=progress.read,
-        )
-        if len(vocabulary) < 2:
-            raise TrainingError(
-                f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions"
-            )
+        normalizer, vocabulary, _ = corpus_of_captions(documents, settings, work, progress.read)
         job = LdaJob(work, vocabulary, normalizer, settings, seed)
         job.write()
         return job
@@ -152,7 +137,8 @@ class LdaTextEncoder:
     @classmethod
     def learn(cls, job: LdaJob, progress: TextProgress = NO_PROGRESS, group: Group = ALONE) -> "LdaTextEncoder":
         """Learn the topics of a job, alone or with the other processes of `group`, which all get the same."""
-        corpus, repetition = job.corpus, job.corpus.repetition
+        corpus = job.corpus
+        repetition = corpus.repetition
         telling = np.flatnonzero(repetition.counts)
         hyperparameters = LdaHyperparameters.adapted(job.settings, len(telling))
         logger.info("training LDA: %d documents, %d words, %s", len(corpus), len(job.vocabulary), hyperparameters)
@@ -323,7 +309,7 @@ def _most_repeated(corpus: DiskCorpus, vocabulary: Vocabulary) -> list[tuple[str
     return found
 
 
-def _empty_gensim_model(vocabulary: Vocabulary, hyperparameters: LdaHyperparameters, seed: int = 0) -> "LdaModel":
+def _empty_gensim_model(vocabulary: Vocabulary, hyperparameters: LdaHyperparameters) -> "LdaModel":
     from gensim.models import LdaModel
 
     return LdaModel(
@@ -338,6 +324,6 @@ def _empty_gensim_model(vocabulary: Vocabulary, hyperparameters: LdaHyperparamet
         iterations=hyperparameters.iterations,
         gamma_threshold=hyperparameters.gamma_threshold,
         eval_every=None,
-        random_state=seed,
+        random_state=0,  # its random topics are replaced
         minimum_probability=0.0,
     )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class LdaJob:
         except (OSError, ValueError, SafetensorError):
             return None
 
-    @property
+    @cached_property
     def corpus(self) -> DiskCorpus:
         return DiskCorpus(self.folder)
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from topicidx.embedders.corpus import DiskCorpus, build_corpus, working_folder
+from topicidx.embedders.corpus import DiskCorpus, corpus_of_captions, working_folder
 from topicidx.embedders.leaning import leaning
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.protocols import NO_PROGRESS, Scores, TextProgress
 from topicidx.embedders.vocabulary import Vocabulary
-from topicidx.errors import SpaceDamagedError, TrainingError
+from topicidx.errors import SpaceDamagedError
 from topicidx.settings import Word2VecSettings
 
 logger = logging.getLogger(__name__)
@@ -95,23 +95,8 @@ class Word2VecTextEncoder:
         not suffice. Imports gensim and spaCy.
         """
         settings = settings or Word2VecSettings()
-        normalizer = CaptionNormalizer.for_language(
-            settings.language, punctuation=settings.punctuation, extra_stop_words=settings.extra_stop_words
-        )
         with working_folder(work) as folder:
-            vocabulary, corpus = build_corpus(
-                documents,
-                normalizer,
-                folder,
-                min_documents=settings.min_documents,
-                max_document_share=settings.max_document_share,
-                workers=settings.workers,
-                on_read=progress.read,
-            )
-            if len(vocabulary) < 2:
-                raise TrainingError(
-                    f"only the word {vocabulary.words[0].form!r} is left of the captions; give more captions"
-                )
+            normalizer, vocabulary, corpus = corpus_of_captions(documents, settings, folder, progress.read)
             sentences = _Sentences.write(folder / "sentences.txt", documents, normalizer, vocabulary)
             hyperparameters = Word2VecHyperparameters.adapted(settings, sentences.words)
             logger.info("training Word2Vec: %d documents, %d words, %s", len(corpus), len(vocabulary), hyperparameters)

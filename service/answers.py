@@ -13,6 +13,7 @@ from topicidx.errors import QuerySyntaxError, UnknownPictureError
 from topicidx.indexer.compiled_query import CompiledQuery
 from topicidx.indexer.conditions import All, Condition
 from topicidx.indexer.index import Index
+from topicidx.indexer.keys import source_of
 from topicidx.indexer.query_language import After, Before, Like, Query, parse_query
 from topicidx.indexer.results import Hit, Unknown
 from topicidx.indexer.store import Float32
@@ -130,9 +131,10 @@ def picture_file(opened: OpenIndex, wanted: UUID) -> tuple[Path, str]:
     below its source's root."""
     index = opened.index
     hit = _find(index, wanted)
-    root = index.sources.roots.get(hit.image.partition("/")[0]) if index.sources else None
+    source = source_of(hit.image)
+    root = index.sources.roots.get(source) if index.sources else None
     if hit.path is None or root is None:
-        raise NotHereError(f"where the pictures of {hit.image.partition('/')[0]!r} lie is not known here")
+        raise NotHereError(f"where the pictures of {source!r} lie is not known here")
     # Keys come from whoever filled the store, a restored backup for one.
     if ".." in hit.path.parts or not hit.path.is_relative_to(root):
         raise NotHereError(f"the key {hit.image!r} leads out of its source")

@@ -16,6 +16,7 @@ from topicidx.embedders.topic_space import TopicSpace
 
 WORDS = [f"{first}{second}{end}" for first in "bdfgkl" for second in ("alo", "emi", "oru", "ipa") for end in "kmr"]
 POSTS = 22_500
+TWELVE = ("--topics", "12")
 
 
 @pytest.fixture(scope="module")
@@ -33,22 +34,13 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def command(posts: Path, home: Path, *flags: str) -> list[str | Path]:
+    return [sys.executable, "-m", "topicidx", "train", posts, "--only", "text", "--home", home, *flags]
+
+
 def train(posts: Path, home: Path, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "topicidx",
-        "train",
-        posts,
-        "--only",
-        "text",
-        "--topics",
-        "12",
-        "--home",
-        home,
-        *flags,
-    ]
-    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+    started = command(posts, home, *TWELVE, *flags)
+    done = subprocess.run(started, env=os.environ | variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -75,16 +67,13 @@ def test_two_workers_make_the_same_bundle(posts: Path, by_one: dict[str, bytes],
 def test_two_processes_of_torchrun_make_the_same_bundle(posts: Path, by_one: dict[str, bytes], tmp_path: Path) -> None:
     home = tmp_path / ".topicidx"
     prepared = json.loads(train(posts, home, "--prepare", "--json").stdout)["prepared"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*command, "-m", "topicidx.embedders.train_text", prepared], capture_output=True, text=True, check=False
-    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    both = [*torchrun, "-m", "topicidx.embedders.train_text", prepared]
+    done = subprocess.run(both, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     modified = (Path(prepared) / "lda.safetensors").stat().st_mtime_ns
     # A second time there is nothing left to do.
-    again = subprocess.run(
-        [*command, "-m", "topicidx.embedders.train_text", prepared], capture_output=True, text=True, check=False
-    )
+    again = subprocess.run(both, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert (Path(prepared) / "lda.safetensors").stat().st_mtime_ns == modified
     train(posts, home)
@@ -106,9 +95,8 @@ def test_stopped_while_reading_it_goes_on_to_the_same_bundle(
     posts: Path, by_one: dict[str, bytes], tmp_path: Path, number: signal.Signals
 ) -> None:
     home = tmp_path / ".topicidx"
-    command = [sys.executable, "-m", "topicidx", "train", posts, "--only", "text", "--topics", "12", "--home", home]
     small = {"TOPICIDX_LDA__WORKERS": "1"}
-    running = subprocess.Popen(command, env=os.environ | small, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(command(posts, home, *TWELVE), env=os.environ | small, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(home.glob("training/*.captions/words.i32")) and running.poll() is None:
         assert time.monotonic() < deadline
@@ -127,27 +115,15 @@ def test_only_one_process_learns_the_same_at_a_time(posts: Path, tmp_path: Path)
 
     home = tmp_path / ".topicidx"
     prepared = Path(json.loads(train(posts, home, "--prepare", "--json").stdout)["prepared"])
-    command = [sys.executable, "-m", "topicidx", "train", posts, "--only", "text", "--topics", "12", "--home", home]
     with FileLock(prepared / "lock", timeout=0):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command(posts, home, *TWELVE), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "already" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_an_encoder_that_learns_alone_says_so(posts: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "topicidx",
-        "train",
-        posts,
-        "--only",
-        "text",
-        "--text-encoder",
-        "word2vec",
-        "--prepare",
-    ]
-    done = subprocess.run([*command, "--home", tmp_path / "h"], capture_output=True, text=True, check=False)
+    asked = command(posts, tmp_path / "h", "--text-encoder", "word2vec", "--prepare")
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "one process alone" in done.stderr

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from doubles.gensim_start import ConstantStart
 from topicidx.embedders.lda import LdaHyperparameters, LdaTextEncoder
 from topicidx.embedders.protocols import TextEncoder, TextProgress
 from topicidx.errors import SpaceDamagedError, TrainingError
@@ -28,13 +29,6 @@ def train_quickly(captions: Sequence[str], seed: int = 1) -> LdaTextEncoder:
 
 def bytes_of(encoder: LdaTextEncoder) -> dict[str, bytes]:
     return {name: tensor.tobytes() for name, tensor in encoder.tensors().items()}
-
-
-class ConstantStart:
-    """Stands in for gensim's random state: every document's inference starts from the same gamma."""
-
-    def gamma(self, shape: float, scale: float, size: tuple[int, ...]) -> NDArray[np.float64]:
-        return np.full(size, shape * scale)
 
 
 def gensim_model_of(encoder: LdaTextEncoder) -> LdaModel:

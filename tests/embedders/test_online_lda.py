@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from doubles.gensim_start import ConstantStart
 from topicidx.embedders.lda import LdaHyperparameters, inference
 from topicidx.embedders.lda_kernels import exp_digamma
 from topicidx.embedders.online_lda import DOCUMENTS, INFERRED, WORDS, ListedBags, TopicModel, learn_topics
@@ -21,16 +22,6 @@ TOPICS, VOCABULARY = 20, 2 * WORDS + 44
 # With a small one gensim forgets words that are not among the first documents, which is tested by itself.
 ETA = 0.5
 ALPHA = np.full(TOPICS, 0.1, dtype=np.float32)
-
-
-class ConstantStart:
-    """Stands in for gensim's random state: every document's inference starts from the same gamma."""
-
-    def gamma(self, shape: float, scale: float, size: tuple[int, ...]) -> NDArray[np.float64]:
-        return np.full(size, shape * scale)
-
-    def rand(self, size: int) -> NDArray[np.float64]:
-        return np.zeros(size)
 
 
 def random_bags(count: int, seed: int) -> list[BagOfWords]:
