@@ -19,6 +19,12 @@ from topicidx.version import __version__
 
 def create_app(service: Service) -> ASGIApp:
     """The application of `service`, which it stops when it ends; closing it stays with the caller."""
+    app = create_api(service)
+    return Access(Guard(app, service.options), service.metrics, log_queries=service.options.log_queries)
+
+
+def create_api(service: Service) -> FastAPI:
+    """The endpoints and pages alone. Of `service` only the options are looked at before the first request."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -37,7 +43,7 @@ def create_app(service: Service) -> ASGIApp:
     app.include_router(routes(service))
     app.include_router(_upkeep(service))
     app.include_router(pages())
-    return Access(Guard(app, service.options), service.metrics, log_queries=service.options.log_queries)
+    return app
 
 
 def _upkeep(service: Service) -> APIRouter:
