@@ -8,7 +8,7 @@ INSTALLED = $(VENV)/.topicidx-installed
 DEVELOP = $(VENV)/.topicidx-develop
 NODE = $(VENV)/node
 
-.PHONY: demo test check bench browser
+.PHONY: demo test check docs bench browser
 
 demo: $(INSTALLED)
 	$(BIN)/topicidx demo
@@ -25,6 +25,11 @@ check: $(DEVELOP)
 	$(BIN)/python -m zipfile -e build/wheel/*.whl build/wheel
 	$(BIN)/mypy build/wheel/topicidx
 	rm -rf build
+
+# The documentation as a site, in build/site: it can be read from there, or from any web server.
+docs: $(DEVELOP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "look at it: $(CURDIR)/build/site/index.html"
 
 bench: $(DEVELOP)
 	$(BIN)/python benchmarks/networks.py

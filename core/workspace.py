@@ -17,10 +17,12 @@ class Workspace:
 
     @property
     def space(self) -> Path:
+        """The folder of the topic space, whether it is there or not."""
         return self.home / "space"
 
     @property
     def store(self) -> Path:
+        """The folder of the embedded store, whether it is there or not."""
         return self.home / "store"
 
     @property

@@ -63,6 +63,7 @@ class TopicSpace:
 
     @property
     def scores(self) -> Scores:
+        """What scores are: ratios of probabilities, or plain similarities."""
         return self.manifest.text.scores
 
     @property
@@ -79,6 +80,7 @@ class TopicSpace:
 
     @cached_property
     def normalizer(self) -> CaptionNormalizer:
+        """How captions and queries become words. Raises SpaceDamagedError."""
         try:
             return CaptionNormalizer.from_json(self.manifest.text.normalizer)
         except (KeyError, TypeError, ValueError) as error:
