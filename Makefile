@@ -8,12 +8,12 @@ INSTALLED = $(VENV)/.topicidx-installed
 DEVELOP = $(VENV)/.topicidx-develop
 NODE = $(VENV)/node
 
-.PHONY: demo test check docs bench browser
+.PHONY: demo test check docs bench browser promtool
 
 demo: $(INSTALLED)
 	$(BIN)/topicidx demo
 
-test: $(DEVELOP) $(NODE)/.installed browser
+test: $(DEVELOP) $(NODE)/.installed browser promtool
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist worksteal
 
 # Lint, format and strict types; types on the built wheel, because type checkers cannot follow the editable install.
@@ -50,6 +50,16 @@ browser:
 	@if ! command -v chromedriver > /dev/null && command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
 		{ apt-get update && apt-get install --yes --no-install-recommends chromium chromium-driver; } > /dev/null 2>&1 \
 			|| echo "no Chromium and its driver could be installed: the gallery page will not be tested"; \
+	fi
+
+# What the rules of deploy/monitoring are checked with, out of Debian's package: without it those tests are skipped.
+promtool:
+	@if ! command -v promtool > /dev/null && [ ! -x $(BIN)/promtool ] && command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+		folder=$$(mktemp -d) && chmod 755 "$$folder" \
+			&& { apt-get update && (cd "$$folder" && apt-get download prometheus && dpkg-deb --extract prometheus_*.deb .); } > /dev/null 2>&1 \
+			&& mv "$$folder/usr/bin/promtool" $(BIN)/ \
+			|| echo "no promtool could be had: the rules for Prometheus will not be checked"; \
+		rm -rf "$$folder"; \
 	fi
 
 # What the TypeScript of the documentation and the gallery page are checked with; without npm those tests are skipped.
