@@ -23,6 +23,7 @@ from topicidx.cli.commands import (
     train,
     upkeep,
 )
+from topicidx.cli.commands.map import make_map
 from topicidx.errors import TopicidxError
 from topicidx.version import __version__
 
@@ -40,6 +41,7 @@ app.command("query", context_settings={"ignore_unknown_options": True})(query.qu
 app.command("evaluate")(evaluate.evaluate)
 app.command("explain", context_settings={"ignore_unknown_options": True})(explain.explain)
 app.command("topics")(topics.topics)
+app.command("map")(make_map)
 app.command("serve")(serve.serve)
 app.command("info")(info.info)
 app.command("sources")(sources.sources)

@@ -18,6 +18,8 @@
     │   ├── UnknownCityError           no picture is of a city it asks for
     │   ├── UnknownPictureError        a picture it is to be like is not there, or cannot be read
     │   └── FilterSyntaxError          a condition is not in the language of conditions
+    ├── MapError                   the map of the pictures cannot be read or written
+    │   └── MapNotFoundError           none was made yet
     └── StoreError                 a store cannot be read or written
         ├── StoreNotFoundError         there is none in that place
         ├── StoreBusyError             another process is writing to it
@@ -120,6 +122,14 @@ class FilterSyntaxError(QueryError):
     """A condition on the payload is not in the language of conditions."""
 
     exit_code: ClassVar[int] = 2
+
+
+class MapError(TopicidxError):
+    """The map of the pictures is damaged, of another topic space, or cannot be written."""
+
+
+class MapNotFoundError(MapError):
+    """No map of the pictures was made yet."""
 
 
 class StoreError(TopicidxError):
