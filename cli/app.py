@@ -24,6 +24,7 @@ from topicidx.cli.commands import (
     upkeep,
 )
 from topicidx.cli.commands.map import make_map
+from topicidx.cli.console import escape_what_cannot_be_printed
 from topicidx.errors import TopicidxError
 from topicidx.version import __version__
 
@@ -78,6 +79,7 @@ def _root(
 
 def main() -> None:
     """Run the command line: exit code 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    escape_what_cannot_be_printed()
     try:
         app()
     except TopicidxError as error:

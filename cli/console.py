@@ -1,10 +1,12 @@
 """What people see: status and progress on stderr, results on stdout."""
 
+import io
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 #: Called with (done, all or None, text).
@@ -48,3 +50,30 @@ def printable(text: str) -> str:
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     encoding = sys.stdout.encoding or "utf-8"
     return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def can_print(text: str) -> bool:
+    """Whether stdout's encoding has the characters of `text`."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def overflow() -> OverflowMethod:
+    """How text that is too long for its column ends: in an ellipsis where stdout has one."""
+    return "ellipsis" if can_print("…") else "crop"
+
+
+def escape_what_cannot_be_printed() -> None:
+    """From now on show characters that an output's encoding lacks as escapes: captions have all of them, terminals have not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_json(value: object, indent: int | None = None) -> None:
+    """Print `value` as JSON on stdout, for programs: in its own characters where stdout's encoding has all, escaped elsewhere."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "").replace("_", "") in {"utf8", "utf8sig"}
+    print(json.dumps(value, indent=indent, ensure_ascii=not unicode), flush=True)

@@ -24,6 +24,7 @@ FILE_NAME = "topicidx.toml"
 Arch = Literal["googlenet", "bvlc"]
 Match = Literal["all", "mean"]
 Search = Literal["auto", "exact", "approximate"]
+Preview = Literal["auto", "kitty", "iterm2", "sixel", "blocks"]
 #: Points from which on a store gets what approximate searches need: an exact scan takes some 50 ms a word by then.
 APPROXIMATE_FROM = 500_000
 #: Text encoders whose settings are a field of `Settings`.
@@ -217,6 +218,8 @@ class Settings(BaseSettings):
     #: but for stores that were large enough to get it (`ingest.approximate_from`).
     search: Search = "auto"
     limit: Annotated[int, Field(ge=1, le=10_000)] = 10
+    #: How `query --preview` draws pictures in a terminal. auto: as the terminal says it can, coloured blocks otherwise.
+    preview: Preview = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     #: What learns from captions: the name of a registered text encoder.
     text_encoder: str = "lda"

@@ -13,7 +13,8 @@ from topicidx.embedders.pictures import open_picture
 from topicidx.errors import ImageError
 from topicidx.indexer.results import Hit, SearchResult
 
-THUMBNAIL_SIZE = 240
+#: Pixels on the longer side: sharp on dense screens, and 30 kB a picture.
+THUMBNAIL_SIZE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,12 @@ class Sheet:
 
 
 def write_contact_sheet(path: Path, title: str, introduction: Sequence[str], sheets: Sequence[Sheet]) -> None:
-    """Write the page with its thumbnails inside it, so that it can be moved and mailed."""
+    """Write the page of `contact_sheet` to `path`."""
+    write_file(path, contact_sheet(title, introduction, sheets))
+
+
+def contact_sheet(title: str, introduction: Sequence[str], sheets: Sequence[Sheet]) -> str:
+    """An HTML page with its thumbnails inside it, so that it can be moved, mailed and printed."""
     blocks = [
         {
             "query": sheet.result.query,
@@ -35,7 +41,7 @@ def write_contact_sheet(path: Path, title: str, introduction: Sequence[str], she
         }
         for sheet in sheets
     ]
-    write_file(path, page("contact_sheet.html", title=title, introduction=introduction, blocks=blocks))
+    return page("contact_sheet.html", title=title, introduction=introduction, blocks=blocks)
 
 
 def page(template: str, **values: object) -> str:

@@ -1,12 +1,11 @@
 """`topicidx backup`: a collection to one file."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topicidx.cli.console import progress_bar, status
+from topicidx.cli.console import print_json, progress_bar, status
 from topicidx.cli.options import Collection, Home, Json, Space, Store
 from topicidx.errors import SpaceError, WorkspaceNotFoundError
 from topicidx.indexer.locations import space_folder, store_address_of
@@ -50,7 +49,7 @@ def backup(
     if with_space and not report.space:
         status("the topic space of these pictures is not at hand: the backup holds none; --space names one")
     if as_json:
-        print(json.dumps(report.to_json()))
+        print_json(report.to_json())
         return
     print(f"backed up {report.points:,} pictures to {file}: {report.bytes / 1e6:,.1f} MB, checksum {report.checksum}")
 

@@ -1,13 +1,12 @@
 """`topicidx copy`: a collection from one store to another."""
 
-import json
 import shlex
 from typing import Annotated
 
 import typer
 
 from topicidx.cli.commands.backup import space_at_hand
-from topicidx.cli.console import progress_bar, status
+from topicidx.cli.console import print_json, progress_bar, status
 from topicidx.cli.options import Collection, Home, Json, Space
 from topicidx.indexer.locations import address_of, store_address_of
 from topicidx.settings import Settings
@@ -70,6 +69,6 @@ def copy(
         undo = f"topicidx rollback --store {shlex.quote(to)} --collection {destination.collection}"
         status(f"{report.replaced:,} pictures were there before; `{undo}` brings them back")
     if as_json:
-        print(json.dumps(report.to_json()))
+        print_json(report.to_json())
         return
     print(f"copied {report.points:,} pictures to {destination}, checksum {report.checksum}")

@@ -1,6 +1,5 @@
 """`topicidx evaluate`: how well queries find pictures."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from topicidx.cli.console import printable, progress_bar, status
+from topicidx.cli.console import print_json, printable, progress_bar, status
 from topicidx.cli.evaluation_tables import print_evaluation
 from topicidx.cli.options import Collection, Home, Json, Seed, Space, Store
 from topicidx.errors import SettingsError
@@ -149,7 +148,7 @@ def evaluate(
             plot_evaluation(found, drawn, kind)
     if as_json:
         about = {"source": pictures.folder, "missing": pictures.missing}
-        print(json.dumps(about | found.to_json(), ensure_ascii=False))
+        print_json(about | found.to_json())
     else:
         print_evaluation(found)
 

@@ -1,6 +1,5 @@
 """`topicidx explain`: why pictures are found."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ import typer
 from rich.table import Table
 
 from topicidx.cli.commands.query import asked_for, condition_of, refuse_options, tell_unknown
-from topicidx.cli.console import printable, results, status
+from topicidx.cli.console import print_json, printable, results, status
 from topicidx.cli.options import Cities, Collection, DidYouMean, Home, Json, MatchOption, Offset, Space, Store, Where
 from topicidx.indexer.index import Index
 from topicidx.settings import Settings
@@ -60,7 +59,7 @@ def explain(
         )
     tell_unknown(explained.unknown)
     if as_json:
-        print(json.dumps(explained.to_json(), indent=2, ensure_ascii=False))
+        print_json(explained.to_json(), indent=2)
         return
     results().print(_near_terms(explained.terms) if _by_nearness(explained) else _terms(explained.terms))
     if explained.hits:

@@ -1,12 +1,11 @@
 """`topicidx export`: vectors and payloads for other programs."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from topicidx.cli.console import progress_bar
+from topicidx.cli.console import print_json, progress_bar
 from topicidx.cli.options import Collection, Home, Json, Store
 from topicidx.indexer.locations import store_address_of
 from topicidx.settings import Settings
@@ -35,6 +34,6 @@ def export(
             opened, file, force=force, on_points=lambda done, total: show(done, total, "exporting points")
         )
     if as_json:
-        print(json.dumps(report.to_json()))
+        print_json(report.to_json())
         return
     print(f"exported {report.points:,} pictures, {report.dimensions} dimensions, to {' and '.join(report.files)}")

@@ -1,11 +1,11 @@
 """`topicidx info`: what is in this workspace."""
 
-import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from topicidx.cli.console import print_json
 from topicidx.cli.options import Collection, Home, Json, Space, Store
 from topicidx.errors import SpaceError, StoreError
 from topicidx.indexer.locations import space_folder, store_address_of
@@ -36,7 +36,7 @@ def info(
     if recall:
         found["recall"] = _or_error(lambda: _measure(settings))
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print_json(found)
         return
     for part in ("space", "store"):
         print(part)

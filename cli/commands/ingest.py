@@ -1,13 +1,12 @@
 """`topicidx ingest`: pictures to a store."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topicidx.cli.console import Show, printable, progress_bar, status
+from topicidx.cli.console import Show, print_json, printable, progress_bar, status
 from topicidx.cli.options import Collection, Home, Json, Space, Store
 from topicidx.indexer.locations import space_folder, store_address_of
 from topicidx.settings import Settings
@@ -149,7 +148,7 @@ def _tell(report: "IngestReport", skipped_file: Path, as_json: bool) -> None:
             "`topicidx query --unique` shows one of each"
         )
     if as_json:
-        print(json.dumps(report.to_json()))
+        print_json(report.to_json())
         return
     parts = [f"{report.indexed} indexed"]
     parts += [f"{report.reused} taken over from the same bytes"] if report.reused else []

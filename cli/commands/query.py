@@ -1,26 +1,24 @@
 """`topicidx query`: words to pictures."""
 
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from topicidx.cli.console import printable, results, status
+from topicidx.cli.console import print_json, status
 from topicidx.cli.options import Cities, Collection, DidYouMean, Home, MatchOption, Offset, Space, Store, Where
+from topicidx.cli.query_output import Format, print_result, write_page
 from topicidx.errors import QueryError, SettingsError
 from topicidx.indexer.conditions import Condition, Missing, Not, fields_of
 from topicidx.indexer.index import Index
 from topicidx.indexer.query_language import Like, Query, parse_query
-from topicidx.indexer.results import GroupedResult, Hit, SearchResult, Unknown
+from topicidx.indexer.results import GroupedResult, SearchResult, Unknown
 from topicidx.indexer.store import PointFilter
 from topicidx.settings import Settings
 
-Format = Literal["table", "json", "paths"]
 #: Answers a query.
 Find = Callable[[str | Query], SearchResult | GroupedResult]
 
@@ -62,7 +60,21 @@ def query(
         float | None, typer.Option(help="Only pictures that score at least this; 1 is average.", show_default=False)
     ] = None,
     did_you_mean: DidYouMean = False,
-    output: Annotated[Format, typer.Option("--format", help="How to print the result.")] = "table",
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show the pictures themselves, where the terminal can.")
+    ] = False,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="How to give the result; html is one page with the pictures in it. Default: table.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write the page of --format html.", show_default=False)
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page of --format html in a browser.")] = False,
     batch: Annotated[
         Path | None,
         typer.Option(help="A file with one query a line (- for stdin): one JSON object a line.", show_default=False),
@@ -75,8 +87,14 @@ def query(
     """
     words = text or []
     refuse_options(words, "query")
-    if batch is not None and (words or image or output != "table"):
-        raise SettingsError("--batch FILE goes without words and pictures, and without --format: it prints JSON lines")
+    if batch is not None and (words or image or form or preview or output or show):
+        raise SettingsError(
+            "--batch FILE goes without words and pictures, --format, --preview, --output and --open: it prints JSON lines"
+        )
+    if (output or show) and form not in {None, "html"}:
+        raise SettingsError(f"--output and --open are for the page of --format html, not for {form}")
+    if preview and (form not in {None, "table"} or output or show):
+        raise SettingsError("--preview shows pictures in the terminal: it goes without --format, --output and --open")
     if group_by is not None and (unique or diverse or offset):
         raise SettingsError("--group-by goes without --unique, --diverse and --offset")
     settings = Settings.load(home=home, space=space, store=store, collection=collection, match=match, limit=limit)
@@ -98,7 +116,13 @@ def query(
             return
         result = find(asked_for(words, image or []))
     tell_unknown(result.unknown)
-    _print(result, output, offset)
+    if output or show or form == "html":
+        lifts = settings.match == "all" and index.space.scores == "lift"
+        write_page(result, output, show=show, lifts=lifts)
+    elif result or form in {"json", "paths"}:
+        print_result(result, form or "table", preview=settings.preview if preview else None)
+    if not result and form != "json":
+        _tell_nothing_fits(offset)
 
 
 def asked_for(words: list[str], images: list[Path]) -> Query:
@@ -136,14 +160,21 @@ def tell_unknown(unknown: tuple[Unknown, ...]) -> None:
         status(f"{word}; searching for {word.used!r}" if word.used else f"{word}; searching for the other words")
 
 
+def _tell_nothing_fits(offset: int) -> None:
+    if offset:
+        status(f"at most {offset} pictures fit, and --offset passes over all of them; give a smaller one")
+    else:
+        status("no picture fits; try other words, or without conditions (--where, --min-score, city:, before:, after:)")
+
+
 def _answer_batch(find: Find, batch: Path) -> None:
     failed = False
     for line in _lines(batch):
         try:
-            print(json.dumps(find(line).to_json(), ensure_ascii=False), flush=True)
+            print_json(find(line).to_json())
         except QueryError as error:
             failed = True
-            print(json.dumps({"query": line, "error": str(error)}, ensure_ascii=False), flush=True)
+            print_json({"query": line, "error": str(error)})
     if failed:
         raise typer.Exit(1)
 
@@ -156,40 +187,3 @@ def _lines(batch: Path) -> list[str]:
             f"cannot read the queries in {batch}: {getattr(error, 'strerror', None) or error}"
         ) from error
     return [line for line in text.splitlines() if line.strip()]
-
-
-def _print(result: SearchResult | GroupedResult, output: Format, offset: int) -> None:
-    if output == "json":
-        print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
-        return
-    groups: list[tuple[str, Sequence[Hit]]] = (
-        [(group.value, group.hits) for group in result] if isinstance(result, GroupedResult) else [("", result)]
-    )
-    if output == "paths":
-        for _, hits in groups:
-            for hit in hits:
-                sys.stdout.buffer.write(str(hit.path or hit.image).encode("utf-8", "surrogateescape") + b"\n")
-    elif result:
-        results().print(_table(groups, result.by if isinstance(result, GroupedResult) else None))
-    elif offset:
-        status(f"at most {offset} pictures fit, and --offset passes over all of them; give a smaller one")
-    else:
-        status("no picture fits; try other words, or without conditions (--where, --min-score, city:, before:, after:)")
-
-
-def _table(groups: list[tuple[str, Sequence[Hit]]], by: str | None) -> Table:
-    table = Table(box=None, pad_edge=False)
-    if by is not None:
-        table.add_column(printable(by))
-    table.add_column("", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column("picture", overflow="fold")
-    if by != "city":
-        table.add_column("city")
-    table.add_column("caption", overflow="ellipsis", no_wrap=True)
-    for value, hits in groups:
-        for place, hit in enumerate(hits):
-            cells = [hit.image, *([hit.city or ""] if by != "city" else []), hit.captions[0] if hit.captions else ""]
-            leading = [printable(value) if place == 0 else ""] if by is not None else []
-            table.add_row(*leading, str(hit.rank), f"{hit.score:.3g}", *map(printable, cells))
-    return table

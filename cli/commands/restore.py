@@ -1,13 +1,12 @@
 """`topicidx restore`: a collection from the file of a backup."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topicidx.cli.console import progress_bar, status
+from topicidx.cli.console import print_json, progress_bar, status
 from topicidx.cli.options import Home, Json, Space, Store
 from topicidx.indexer.locations import store_address_of
 from topicidx.settings import Settings
@@ -83,7 +82,7 @@ def restore(
     if report.collection != settings.collection:
         status(f"to search them: topicidx query --collection {report.collection}")
     if as_json:
-        print(json.dumps(report.to_json()))
+        print_json(report.to_json())
         return
     print(f"restored {report.points:,} pictures, checksum {report.checksum}")
 
@@ -92,7 +91,7 @@ def _print_check(backup: "Backup", *, as_json: bool) -> None:
     header = backup.header
     if as_json:
         facts = header.model_dump(mode="json") | {"checksum": backup.totals.checksum, "space": bool(backup.space)}
-        print(json.dumps(facts | {"sources": {name: str(root) for name, root in backup.sources.items()}}))
+        print_json(facts | {"sources": {name: str(root) for name, root in backup.sources.items()}})
         return
     print(
         f"{backup.file} is whole: {header.points:,} pictures of the collection {header.collection!r}, {header.created}, "

@@ -1,7 +1,6 @@
 """`topicidx sources` and `topicidx relocate`: where the pictures of a store lie."""
 
 import contextlib
-import json
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from topicidx.cli.console import printable, results, status
+from topicidx.cli.console import print_json, printable, results, status
 from topicidx.cli.options import Collection, Home, Json, Store
 from topicidx.errors import SourceError, StoreNotFoundError
 from topicidx.indexer.locations import store_address_of
@@ -39,7 +38,7 @@ def sources(home: Home = None, store: Store = None, collection: Collection = Non
         for name in sorted({*roots, *pictures})
     ]
     if as_json:
-        print(json.dumps(listed, ensure_ascii=False))
+        print_json(listed)
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("source")
@@ -91,7 +90,7 @@ def relocate(
     old = registry.relocate(name, root, in_store=in_store)
     if as_json:
         report = {"source": name, "from": str(old) if old else None, "to": str(registry.roots[name])}
-        print(json.dumps(report | {"looked_for": len(keys), "found": found}, ensure_ascii=False))
+        print_json(report | {"looked_for": len(keys), "found": found})
         return
     print(f"{name}: now {registry.roots[name]}" + (f", before {old}" if old else ""))
     if found < len(keys):
@@ -114,7 +113,7 @@ def forget(
         store_address_of(settings), settings.collection, name, settings.server, dry_run=dry_run
     )
     if as_json:
-        print(json.dumps({"source": name, "dry_run": dry_run, "removed": removed, "pictures": points}))
+        print_json({"source": name, "dry_run": dry_run, "removed": removed, "pictures": points})
     elif dry_run:
         print(f"{name}: {removed} pictures would be removed; the store would hold {points}")
     else:

@@ -1,6 +1,5 @@
 """`topicidx topics`: what each topic is about."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from topicidx.cli.console import printable, progress_bar, results, status
+from topicidx.cli.console import print_json, printable, progress_bar, results, status
 from topicidx.cli.options import Collection, Home, Json, Space, Store
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import SettingsError, SpaceMismatchError, StoreNotFoundError, WorkspaceNotFoundError
@@ -53,7 +52,7 @@ def topics(
     opened = TopicSpace.load(space_folder(settings))
     if as_json:
         described = describe_topics(opened, words=words, distances=topic_distances(opened))[:limit]
-        print(json.dumps([topic.to_json() for topic in described], ensure_ascii=False))
+        print_json([topic.to_json() for topic in described])
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("topic", justify="right")

@@ -1,6 +1,5 @@
 """`topicidx train`: captions and pictures to a topic space."""
 
-import json
 import signal
 import sys
 import time
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from topicidx.cli.console import Show, progress_bar, status
+from topicidx.cli.console import Show, print_json, progress_bar, status
 from topicidx.cli.options import Home, Json, Seed, Space
 from topicidx.errors import SettingsError
 from topicidx.settings import Arch, CaptionSettings, Settings
@@ -181,7 +180,7 @@ def train(
             "words": report.words,
             "metrics": manifest.metrics,
         }
-        print(json.dumps(summary | {"vector_space": manifest.vector_space, "unreadable": report.unreadable}))
+        print_json(summary | {"vector_space": manifest.vector_space, "unreadable": report.unreadable})
         return
     unit = "topics" if report.space.scores == "lift" else "dimensions"
     print(
@@ -260,7 +259,7 @@ def _minutes(seconds: float) -> str:
 
 def _say_how_to_train(folder: Path, module: str, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"prepared": str(folder)}))
+        print_json({"prepared": str(folder)})
         return
     print(f"prepared {folder}: on each machine, with the same folder and pictures under the same names, start")
     print(

@@ -1,12 +1,11 @@
 """`topicidx rollback`, `gc` and `duplicates`: the upkeep of a store."""
 
-import json
 from collections import defaultdict
 from typing import Annotated
 
 import typer
 
-from topicidx.cli.console import printable, status
+from topicidx.cli.console import print_json, printable, status
 from topicidx.cli.options import Collection, Home, Json, Store
 from topicidx.errors import StoreNotFoundError
 from topicidx.indexer.locations import store_address_of
@@ -24,7 +23,7 @@ def rollback(home: Home = None, store: Store = None, collection: Collection = No
     with open_store(address, settings.collection, settings.server) as opened:
         points = opened.count()
     if as_json:
-        print(json.dumps({"from": before, "to": now, "pictures": points}))
+        print_json({"from": before, "to": now, "pictures": points})
         return
     print(f"{now} is live again, with {points} pictures; {before} is kept: the same command brings it back")
 
@@ -62,7 +61,7 @@ def gc(
             {"name": leftover.name, "reason": leftover.reason, "removed": leftover.remove, "bytes": leftover.bytes}
             for leftover in found
         ]
-        print(json.dumps({"dry_run": dry_run, "leftovers": entries}, ensure_ascii=False))
+        print_json({"dry_run": dry_run, "leftovers": entries})
         return
     for leftover in found:
         size = "" if leftover.bytes is None else f" ({leftover.bytes / 2**20:.1f} MiB)"
@@ -86,7 +85,7 @@ def duplicates(home: Home = None, store: Store = None, collection: Collection = 
                 sets[str(record.payload["sha256"])].append(str(record.payload["image"]))
     found = sorted(sorted(images) for images in sets.values() if len(images) > 1)
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print_json(found)
         return
     print(
         "\n\n".join("\n".join(map(printable, images)) for images in found) if found else "no two pictures are the same"

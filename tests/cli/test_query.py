@@ -132,7 +132,7 @@ def test_a_batch_answers_each_line_and_fails_at_the_end(
         (("beach", "--limit", "0"), 2, "limit"),
         (("beach", "--limit", "many"), 2, "limit"),
         (("beach", "--batch", "queries.txt"), 2, "goes without words"),
-        (("--batch", "queries.txt", "--format", "paths"), 2, "without --format"),
+        (("--batch", "queries.txt", "--format", "paths"), 2, "goes without words and pictures, --format"),
         (("beach", "--city", "miamy"), 1, "did you mean miami"),
         (("beach", "--city", "atlantis"), 1, "no picture in the store is of the city"),
         (("--batch", "missing.txt"), 2, "missing.txt"),

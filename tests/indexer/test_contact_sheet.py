@@ -43,7 +43,7 @@ def test_a_page_holds_its_pictures_inside_it(tmp_path: Path, paint: Paint) -> No
         assert kind == "data:image/jpeg;base64"
         with Image.open(io.BytesIO(base64.b64decode(data))) as thumbnail:
             sizes.append(thumbnail.size)
-    assert sizes == [(THUMBNAIL_SIZE, 160), (20, 10)]
+    assert sizes == [(THUMBNAIL_SIZE, round(THUMBNAIL_SIZE * 2 / 3)), (20, 10)]
     assert [image["alt"] for image in images] == ["a beach", "photos/a.jpg"]
 
 
