@@ -26,6 +26,11 @@ def store_stamp(address: StoreAddress, collection: str) -> Stamp:
     return sources, _facts(address.folder / collection / POINTER)
 
 
+def file_stamp(file: Path) -> Stamp:
+    """That of a single file."""
+    return (_facts(file),)
+
+
 def _facts(file: Path) -> tuple[int, ...] | None:
     try:
         status = file.stat()

@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from topicidx.errors import (
     FilterSyntaxError,
     ImageError,
+    MapError,
+    MapNotFoundError,
     QueryError,
     SettingsError,
     TopicidxError,
@@ -35,6 +37,10 @@ EVERYWHERE: dict[int | str, dict[str, Any]] = {
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "There is no such picture or topic"},
+}
+MAP: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorAnswer, "description": "There is no map yet"},
+    409: {"model": ErrorAnswer, "description": "The map there is cannot be used; the message says why"},
 }
 BODY: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "The body cannot be read"},
@@ -68,6 +74,8 @@ def _known(_: Request, error: Exception) -> JSONResponse:
     kind = type(error).__name__
     if isinstance(error, NotHereError):
         return failure(404, UnknownPictureError.__name__, str(error))
+    if isinstance(error, MapError):
+        return failure(404 if isinstance(error, MapNotFoundError) else 409, kind, str(error))
     if isinstance(error, QueryError | SettingsError | ImageError | FilterSyntaxError):
         return failure(422, kind, str(error))
     logger.error("%s: %s", kind, error)

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from topicidx.errors import SpaceError, StoreBusyError, StoreError
 from topicidx.indexer.index import Index
 from topicidx.indexer.locations import space_folder, store_address_of
+from topicidx.indexer.picture_map import map_file
 from topicidx.indexer.stamps import Stamp, space_stamp, store_stamp
 from topicidx.service.lookups import Lookups
 from topicidx.settings import Settings
@@ -24,12 +26,14 @@ _ATTEMPTS = 3
 
 @dataclass(eq=False)
 class OpenIndex:
-    """An index that is open, and what is looked up in it. space, store: the stamps of what was opened."""
+    """An index that is open, and what is looked up in it. space, store: the stamps of what was opened; map_file: where the map
+    of its pictures is, if there is one."""
 
     index: Index
     lookups: Lookups
     space: Stamp
     store: Stamp
+    map_file: Path
     users: int = 0
     retired: bool = field(default=False)
 
@@ -136,7 +140,7 @@ class LiveIndex:
         except BaseException:
             index.close()
             raise
-        return OpenIndex(index, lookups, *stamps)
+        return OpenIndex(index, lookups, *stamps, map_file(self._address, self._settings.collection))
 
     @contextmanager
     def _lent(self) -> Iterator[OpenIndex]:

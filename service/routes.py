@@ -16,8 +16,9 @@ from pydantic import BeforeValidator
 from topicidx.errors import ImageError
 from topicidx.service import answers
 from topicidx.service.answers import Asked, NotHereError
-from topicidx.service.failures import BODY, EVERYWHERE, NOT_FOUND, WrongTokenError
+from topicidx.service.failures import BODY, EVERYWHERE, MAP, NOT_FOUND, WrongTokenError
 from topicidx.service.guard import COOKIE, same, session_value
+from topicidx.service.map_models import MapAnswer
 from topicidx.service.models import (
     LONGEST,
     EncodeAnswer,
@@ -122,6 +123,16 @@ def routes(service: Service) -> APIRouter:
     ) -> SearchAnswer:
         """The pictures with most of the topic; the score is its share of them."""
         return await service.answer(partial(answers.of_topic, topic=topic, asked=Asked(limit, offset, city)))
+
+    @api.get(
+        "/map",
+        response_class=Response,
+        responses={**MAP, 200: {"model": MapAnswer, "description": "The map"}},
+        summary="All pictures laid out by their topics",
+    )
+    async def picture_map() -> Response:
+        """What `topicidx map` made: similar pictures near each other, with their cities and leading topics."""
+        return Response(await service.answer(service.maps.of), media_type="application/json")
 
     @api.post("/encode", responses=BODY, summary="Vectors of texts")
     async def encode(request: EncodeRequest) -> EncodeAnswer:

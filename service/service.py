@@ -11,6 +11,7 @@ from topicidx.errors import TopicidxError
 from topicidx.indexer.store import Float32
 from topicidx.service.access import Metrics
 from topicidx.service.live_index import LiveIndex, OpenIndex
+from topicidx.service.map_answers import MapAnswers
 from topicidx.service.models import Readiness
 from topicidx.service.options import ServiceOptions
 from topicidx.service.thumbnails import Thumbnails
@@ -34,6 +35,7 @@ class Service:
         self.live = LiveIndex(settings)
         self.metrics = Metrics()
         self.thumbnails = Thumbnails(options.thumbnail_bytes, settings.ingest.max_pixels)
+        self.maps = MapAnswers()
         self._max_pixels = settings.ingest.max_pixels
         self._answering = Workers("answers", options.threads or self.live.useful_threads, options.waiting)
         self._decoding = Workers("pictures", DECODING, options.waiting)
