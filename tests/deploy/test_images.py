@@ -112,7 +112,7 @@ def test_the_small_image_searches_and_serves(requirements: ModuleType, home: Pat
 
 #: The last answer is that to an uploaded picture, which takes the network.
 _WITHOUT_LEARNING = """
-import io, json, sys
+import asyncio, json, sys
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
@@ -122,7 +122,7 @@ class Refusing(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Refusing())
-from fastapi.testclient import TestClient
+import httpx
 from typer.testing import CliRunner
 from topicidx.cli.app import app
 from topicidx.service.app import create_app
@@ -130,18 +130,22 @@ from topicidx.service.options import ServiceOptions
 from topicidx.service.service import Service
 from topicidx.settings import Settings
 
+async def ask(service, home):
+    transport = httpx.ASGITransport(create_app(service))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answer = await client.get("/api/search", params={"q": "beach -dog"})
+        first = answer.json()["results"][0]["id"]
+        print(answer.status_code)
+        for path in ("/", "/readyz", "/metrics", f"/api/pictures/{first}/thumbnail"):
+            print((await client.get(path)).status_code)
+        picture = next((home / "photos").iterdir()).read_bytes()
+        print((await client.post("/api/similar", files={"file": ("a.jpg", picture)})).status_code)
+
 home = Path(sys.argv[2])
 found = CliRunner().invoke(app, ["query", "beach", "--home", str(home), "--format", "json"])
 assert found.exit_code == 0, found.output
 service = Service(Settings.load(home=home), ServiceOptions())
-with TestClient(create_app(service), base_url="http://localhost") as client:
-    answer = client.get("/api/search", params={"q": "beach -dog"})
-    first = answer.json()["results"][0]["id"]
-    print(answer.status_code)
-    for path in ("/", "/readyz", "/metrics", f"/api/pictures/{first}/thumbnail"):
-        print(client.get(path).status_code)
-    picture = next((home / "photos").iterdir()).read_bytes()
-    print(client.post("/api/similar", files={"file": ("a.jpg", picture)}).status_code)
+asyncio.run(ask(service, home))
 service.close()
 """
 
