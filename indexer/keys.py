@@ -1,5 +1,6 @@
 """Image keys and point ids: what a picture is called, and the number it has in every store."""
 
+import hashlib
 import os
 import re
 import unicodedata
@@ -13,6 +14,8 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "topicidx:image-key")
 _ESCAPE = re.compile("%(?=[0-9A-Fa-f]{2})")
 _ESCAPED = re.compile("%([0-9A-Fa-f]{2})")
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
+#: Files that hold many pictures.
+_HOLDS_MANY = re.compile(r"[^/]*/.*?\.(?:tar|parquet)(?=/)", re.IGNORECASE | re.DOTALL)
 
 
 def image_key(source: str, relative: PurePath) -> str:
@@ -39,6 +42,17 @@ def source_of(key: str) -> str:
 def point_id(key: str) -> uuid.UUID:
     """The point id of an image key."""
     return uuid.uuid5(NAMESPACE, key)
+
+
+def unit_of(key: str) -> str:
+    """What is read as one thing: the .tar or .parquet file that an image key goes through, or else the key itself."""
+    match = _HOLDS_MANY.match(key)
+    return match[0] if match else key
+
+
+def share_of(key: str) -> int:
+    """A number below 2**64 by which pictures are split among processes: a hash of `unit_of` the key, on all machines the same."""
+    return int.from_bytes(hashlib.sha256(unit_of(key).encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
 def file_of(key: str, root: Path) -> Path:
