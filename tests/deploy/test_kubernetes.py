@@ -62,6 +62,20 @@ def test_a_misspelt_field_would_be_found(built: dict[str, Objects]) -> None:
         kubernetes_validate.validate(deployment, NEWEST, strict=True)
 
 
+def test_the_loader_mounts_what_the_others_do(built: dict[str, Objects]) -> None:
+    loader = yaml.safe_load((KUBERNETES / "loader.yaml").read_text())
+    kubernetes_validate.validate(loader, NEWEST, strict=True)
+    mounts = {mount["mountPath"] for mount in loader["spec"]["containers"][0]["volumeMounts"]}
+    claims = {volume["persistentVolumeClaim"]["claimName"] for volume in loader["spec"]["volumes"]}
+    for _, pod in _pods(built["base"]) + _pods(built["ingest"]):
+        assert mounts == {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]} - {"/tmp"}
+        assert claims == {
+            volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"] if "emptyDir" not in volume
+        }
+    # The service must not send requests to it.
+    assert not built["base"]["Service/topicidx"]["spec"]["selector"].items() <= loader["metadata"]["labels"].items()
+
+
 @pytest.mark.parametrize("folder", ["ingest", "overlays/production-ingest"])
 def test_the_pods_of_the_ingest_write_every_shard_once(built: dict[str, Objects], folder: str, tmp_path: Path) -> None:
     job = built[folder]["Job/topicidx-ingest"]["spec"]
