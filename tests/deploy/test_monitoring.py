@@ -132,6 +132,18 @@ def test_every_metric_of_the_service_is_explained(exported: dict[str, set[str]])
         assert f"`{name.removesuffix('_bucket')}" in text, f"{name} is not explained in {OPERATIONS.name}"
 
 
+def test_grafana_knows_every_field_of_the_dashboard(dashboard: dict[str, Any]) -> None:
+    assert _left_out(dashboard, _as_grafana_has_it(dashboard)) == []
+
+
+def test_grafana_would_not_know_a_misspelt_field(dashboard: dict[str, Any]) -> None:
+    wrong = json.loads(json.dumps(dashboard))
+    panel = next(panel for panel in wrong["panels"] if panel["type"] == "timeseries")
+    panel["fieldConfig"]["defaults"]["custom"]["lineWidht"] = 2
+    (left_out,) = _left_out(wrong, _as_grafana_has_it(wrong))
+    assert left_out.endswith(".custom.lineWidht")
+
+
 def test_panels_lie_side_by_side_on_the_grid(dashboard: dict[str, Any]) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in dashboard["panels"]:
@@ -169,6 +181,30 @@ async def _asked(home: Path) -> str:
         text = (await client.get("/metrics")).text
     service.close()
     return text
+
+
+def _left_out(written: Any, known: Any, where: str = "") -> list[str]:
+    """Where `known` lacks what is written, or has something else; it may have more: the defaults."""
+    if isinstance(written, dict) and isinstance(known, dict):
+        return [
+            path
+            for key, value in written.items()
+            for path in _left_out(value, known.get(key, "absent"), f"{where}.{key}")
+        ]
+    if isinstance(written, list) and isinstance(known, list) and len(written) == len(known):
+        pairs = enumerate(zip(written, known, strict=True))
+        return [path for number, (one, other) in pairs for path in _left_out(one, other, f"{where}[{number}]")]
+    return [] if written == known else [where]
+
+
+def _as_grafana_has_it(dashboard: dict[str, Any]) -> Any:
+    """As Grafana's own types write it: fields that they do not know are left out."""
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    register_default_plugins()
+    return json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(dashboard)))
 
 
 def _queries(dashboard: dict[str, Any]) -> list[str]:
