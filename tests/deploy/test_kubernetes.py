@@ -116,6 +116,24 @@ def test_pods_are_closed(built: dict[str, Objects], folder: str) -> None:
             assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
+def test_pods_are_as_restricted_as_the_namespace_wants_them(built: dict[str, Objects], values: dict[str, Any]) -> None:
+    labels = built["overlays/production"]["Namespace/topicidx"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    loader = yaml.safe_load((KUBERNETES / "loader.yaml").read_text())["spec"]
+    pods = [pod for folder in FOLDERS for _, pod in _pods(built[folder])]
+    for pod in [*pods, loader]:
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    # The chart itself says that Qdrant runs as an ordinary user and gets no further privileges.
+    assert values["containerSecurityContext"] == {
+        "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}
+    }  # fmt: skip
+    # Its container that changes owners would need more.
+    assert values["updateVolumeFsOwnership"] is False
+
+
 def test_the_service_finds_its_pods(built: dict[str, Objects]) -> None:
     base = built["base"]
     labels = base["Deployment/topicidx"]["spec"]["template"]["metadata"]["labels"].items()
@@ -181,7 +199,15 @@ def test_the_values_make_a_stateful_set(values: dict[str, Any]) -> None:
     pod = {
         "affinity": values["affinity"],
         "topologySpreadConstraints": values["topologySpreadConstraints"],
-        "containers": [{"name": "qdrant", "image": "qdrant/qdrant", "resources": values["resources"], **probes}],
+        "containers": [
+            {
+                "name": "qdrant",
+                "image": "qdrant/qdrant",
+                "resources": values["resources"],
+                "securityContext": values["containerSecurityContext"],
+                **probes,
+            }
+        ],
     }
     stateful_set = {
         "apiVersion": "apps/v1",
