@@ -26,6 +26,9 @@ _PERPLEXITY = 30
 _FORMING, _EXAGGERATION, _UNFOLDING = 250, 12.0, 500
 #: Iterations between two words of progress.
 _EVERY = 10
+#: The least room of a picture, as a share of what each had if they were spread evenly; how often those that are nearer to one
+#: another are pushed apart, and by how many others (itself counted) each is.
+_SHARE, _PUSHES, _PUSHING = 0.62, 60, 9
 #: Rows that are worked on at once.
 _ROWS = 4_096
 #: The angle between two points of a spiral that fills a disc evenly: the golden angle.
@@ -52,7 +55,7 @@ def lay_out(vectors: Float16, *, seed: int = 0, on_progress: OnProgress = lambda
     components = principal_components(vectors, first, DIMENSIONS)
     few = len(first) < FEW
     places = components[:, :2].astype(np.float64) if few else _neighbour_embedding(components, seed, on_progress)
-    return _into_frame(_around_shared(places, same))
+    return _into_frame(_parted(_around_shared(places, same)))
 
 
 def principal_components(vectors: Float16, rows: NDArray[np.intp], most: int) -> Float32:
@@ -143,13 +146,40 @@ def _around_shared(places: Float64, same: NDArray[np.intp]) -> Float64:
     order = np.argsort(same, kind="stable")
     rank = np.empty(len(same), dtype=np.intp)
     rank[order] = np.arange(len(same)) - np.repeat(np.cumsum(counts) - counts, counts)
-    extent = float(np.ptp(places, axis=0).max())
-    # As far apart as a tenth of what would part all of them, were they spread evenly.
-    apart = 0.1 * (extent or 1.0) / np.sqrt(len(same))
-    radius = apart * np.sqrt(rank)
+    radius = 0.5 * _room(places, len(same)) * np.sqrt(rank)
     angle = rank * _TURN
     spread: Float64 = places[same] + np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     return spread
+
+
+def _parted(places: Float64) -> Float64:
+    """Places moved until none is too near to another, as far as a number of small pushes gets: clusters grow, and stay whole."""
+    from scipy.spatial import cKDTree
+
+    if len(places) < 2:
+        return places
+    room = _room(places, len(places))
+    places = places.copy()
+    rows = np.arange(len(places))[:, None]
+    for _ in range(_PUSHES):
+        distances, near = cKDTree(places).query(
+            places, min(_PUSHING, len(places)), distance_upper_bound=room, workers=-1
+        )
+        pushing = np.isfinite(distances) & (near != rows)
+        if not pushing.any():
+            break
+        away = places[:, None] - places[np.where(pushing, near, 0)]
+        distances = np.where(pushing, distances, room)
+        overlap = (room - distances) / np.maximum(distances, 1e-12)
+        places += 0.4 * (away * overlap[..., None]).sum(axis=1) / np.maximum(pushing.sum(axis=1), 2)[:, None]
+    return places
+
+
+def _room(places: Float64, count: int) -> float:
+    """The least distance between two places that is aimed at: a share of what there would be, were they spread evenly."""
+    across, down = np.maximum(np.ptp(places, axis=0), 1e-9)
+    longest = max(across, down)
+    return float(_SHARE * np.sqrt(max(across * down, longest**2 / 10) / count))
 
 
 def _into_frame(places: Float64) -> Float32:

@@ -55,6 +55,11 @@ export function facets(signal) {
   return get("api/facets", {}, signal);
 }
 
+/** All pictures with their places on the map. */
+export function pictureMap(signal) {
+  return get("api/map", {}, signal);
+}
+
 /** Open the server with its token; the browser keeps it in a cookie that no script can read. */
 export function openSession(token) {
   return ask("api/session", {
