@@ -40,7 +40,9 @@ class CaptionSettings(BaseModel):
 
     #: The language of the captions (ISO 639-1), or several with commas between them.
     language: str = "en"
+    #: What takes the place of punctuation and of #: a space, or nothing, as published.
     punctuation: Literal["space", "remove"] = "space"
+    #: Words to be left out, beside the stop words of the language.
     extra_stop_words: tuple[str, ...] = ()
     #: Stems in fewer captioned pictures than this are dropped.
     min_documents: Positive | None = None
@@ -54,21 +56,26 @@ class CaptionSettings(BaseModel):
 class LdaSettings(CaptionSettings):
     """How captions become topics. What is None adapts to the size of the corpus (`topicidx.embedders.lda`)."""
 
+    #: How many topics are learned, which is the length of every vector.
     num_topics: Annotated[int, Field(ge=2, le=65_536)] = 500
+    #: Passes over the captions.
     passes: Positive | None = None
+    #: Captions in one update.
     chunksize: Positive | None = None
     #: Symmetric document-topic prior of each topic.
     alpha: Annotated[float, Field(gt=0)] | None = None
     #: Symmetric topic-word prior of each word.
     eta: Annotated[float, Field(gt=0)] | None = None
-    #: The weight of update t is (offset + t) ** -decay: how little the first ones count, and how fast the old are forgotten.
+    #: The weight of update t is (offset + t) ** -decay: how fast the old updates are forgotten.
     decay: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    #: How little the first updates count.
     offset: Annotated[float, Field(ge=1)] | None = None
 
 
 class Word2VecSettings(CaptionSettings):
     """How captions become mean word vectors. What is None adapts to the size of the corpus (`topicidx.embedders.word2vec`)."""
 
+    #: Length of every vector.
     dimensions: Annotated[int, Field(ge=2, le=65_536)] = 300
     #: How many words before and after a word are learned with it, within a caption.
     window: Positive = 10
@@ -83,6 +90,7 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: googlenet: that of torchvision. bvlc: that of Caffe, whose weights come from a file.
     arch: Arch = "googlenet"
     #: "imagenet" (torchvision's weights, downloaded once), "random", or a weight file.
     init: str = "imagenet"
@@ -90,18 +98,21 @@ class TrainingSettings(BaseModel):
     #: to 5b) and head, or everything (the default from random weights).
     layers: Literal["all", "tail", "head"] | None = None
     #: What the head sees: the pooled output of inception 5b, as published, or those of six modules from 3b to 5b (the
-    #: default where the head learns alone), and whether their square roots.
+    #: default where the head learns alone).
     features: Literal["last", "several"] | None = None
+    #: Whether it sees their square roots.
     root: bool | None = None
     #: Units of the head's hidden layer; 0 is the published linear layer, 1024 the default where the head learns alone.
     hidden: Annotated[int, Field(ge=0)] | None = None
     #: How many such heads are averaged: 3 where the head learns alone.
     members: Positive | None = None
+    #: Passes over the pictures.
     epochs: Positive | None = None
-    #: Pictures in one step of the optimiser, those of all processes together, and how many of them one process takes through
-    #: the network at once: gradients are summed over as many turns as that takes.
+    #: Pictures in one step of the optimiser, those of all processes together.
     batch_size: Positive | None = None
+    #: How many of them one process takes through the network at once: gradients are summed over as many turns as that takes.
     micro_batch: Positive | None = None
+    #: AdamW, or stochastic gradient descent with momentum, as published.
     optimizer: Literal["adamw", "sgd"] = "adamw"
     #: Learning rate of the new layer.
     learning_rate: Annotated[float, Field(gt=0)] | None = None
@@ -112,7 +123,9 @@ class TrainingSettings(BaseModel):
     #: Training ends after this many passes without a better validation loss: 4, or never where the head learns alone, whose
     #: validation loss rises before it falls.
     patience: Positive | None = None
+    #: How strongly weights are pulled towards 0.
     weight_decay: Annotated[float, Field(ge=0)] | None = None
+    #: Share of the units before the last layer that are left out at random in a step.
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     #: How much the likelihood of the captions' words counts beside the published loss; 0 leaves that alone.
     word_loss: Annotated[float, Field(ge=0)] | None = None
@@ -123,18 +136,21 @@ class TrainingSettings(BaseModel):
     standardize: bool = True
     #: What of a picture is seen when it is indexed: all of it, or the middle that crop leaves of resize.
     view: Literal["whole", "center"] = "whole"
-    #: Sides at which that is seen, and whether mirrored too; features are averaged. More of them find more, and take longer.
+    #: Sides at which that is seen; features are averaged. More of them find more, and take longer.
     sizes: Annotated[tuple[Annotated[int, Field(ge=32, le=1_024)], ...], Field(min_length=1, max_length=8)] | None = (
         None
     )
+    #: Whether it is seen mirrored too.
     mirror: bool | None = None
-    #: Pictures are resized to resize x resize, of which crop x crop is seen, at random in training.
+    #: Pictures are resized to a square of this side for training.
     resize: Positive | None = None
+    #: Of that a square of this side is seen, at a random place.
     crop: Positive | None = None
     #: Views (crop and mirror) of each picture that are computed once where the trunk is frozen.
     views: Positive | None = None
     #: Let torch.compile make the layers that learn faster: minutes at the start, for long trainings on a GPU.
     compile_layers: bool = False
+    #: Share of the captioned pictures that is kept apart, to choose the best pass and to calibrate.
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     #: Disk space for the frozen trunk's outputs; fewer views are kept where they would need more.
     cache_gigabytes: Annotated[float, Field(ge=0)] = 12.0
@@ -145,7 +161,9 @@ class IngestSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: Pictures that go through the network at once.
     batch_size: Positive = 32
+    #: Threads that read and decode pictures; by default as many as there are cores.
     decode_threads: Positive | None = None
     #: Pictures with more pixels than this are refused (decompression bombs).
     max_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 178_956_970
@@ -166,17 +184,23 @@ class ServerSettings(BaseModel):
 
     #: gRPC where True, REST otherwise.
     grpc: bool = True
+    #: The port of gRPC; that of REST is in the URL.
     grpc_port: Annotated[int, Field(ge=1, le=65_535)] = 6334
+    #: A file with the API key, such as a mounted secret.
     api_key_file: Path | None = None
     #: Seconds that one request may take.
     timeout: Positive = 60
-    #: How often a request is tried before it counts as failed, and the longest wait between two tries in seconds.
+    #: How often a request is tried before it counts as failed.
     attempts: Annotated[int, Field(ge=1, le=100)] = 8
+    #: The longest wait between two tries, in seconds.
     longest_wait: Annotated[float, Field(ge=0)] = 20.0
     #: Points in one request.
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 256
+    #: Shards of a new collection.
     shard_number: Positive | None = None
+    #: Copies of each shard.
     replication_factor: Positive | None = None
+    #: Copies that must have a point before it counts as written.
     write_consistency_factor: Positive | None = None
     #: Whether vectors and the payload stay on the disk; None leaves it to the server.
     on_disk: bool | None = None
@@ -209,17 +233,24 @@ class Settings(BaseSettings):
     settings_file: ClassVar[Path | None] = None
     preset: ClassVar[dict[str, Any]] = {}
 
+    #: The .topicidx folder; by default that of the working directory or the nearest folder above that has one.
     home: Path | None = None
+    #: The topic space; by default space/ in the .topicidx folder.
     space: Path | None = None
+    #: The store: a folder, or the URL of a Qdrant server; by default store/ in the .topicidx folder.
     store: str | None = None
+    #: The collection in the store.
     collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "photos"
+    #: all: every word counts. mean: the published method.
     match: Match = "all"
     #: exact: every ranking is exact. approximate: a picture may be missed, where the store has what that needs. auto: exact,
     #: but for stores that were large enough to get it (`ingest.approximate_from`).
     search: Search = "auto"
+    #: How many pictures a query shows.
     limit: Annotated[int, Field(ge=1, le=10_000)] = 10
     #: How `query --preview` draws pictures in a terminal. auto: as the terminal says it can, coloured blocks otherwise.
     preview: Preview = "auto"
+    #: The seed of all randomness.
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     #: What learns from captions: the name of a registered text encoder.
     text_encoder: str = "lda"

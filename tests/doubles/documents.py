@@ -1,6 +1,6 @@
 """The commands that the documents tell people to type: those of shell blocks, and `topicidx` ones within the text."""
 
-import importlib.util
+import importlib
 import re
 import shlex
 import sys
@@ -91,14 +91,12 @@ def is_plain(text: str) -> bool:
 
 @cache
 def hook(name: str) -> ModuleType:
-    """A module of docs/hooks, which is no package."""
-    spec = importlib.util.spec_from_file_location(f"docs_hooks_{name}", ROOT / "docs" / "hooks" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    """A module of docs/hooks, which MkDocs puts on the path as well."""
+    sys.path.append(str(ROOT / "docs" / "hooks"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop()
 
 
 def _commands_of(block: str) -> Iterator[str]:
