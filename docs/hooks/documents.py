@@ -45,7 +45,7 @@ def relink(document: str, origin: str, page: str, pages: Mapping[str, str], root
     """Links that were relative to the file `origin` of the repository, relative to `page` of the site.
 
     pages: the page of each file of the repository that is one. A link to another file of the repository becomes its text.
-    Raises ValueError for a link to a file that is not there.
+    Raises ValueError for a link to a file that is not there, unless `origin` is in docs/, where links may be those of the site.
     """
 
     def relinked(match: re.Match[str]) -> str:
@@ -57,6 +57,8 @@ def relink(document: str, origin: str, page: str, pages: Mapping[str, str], root
             relative = posixpath.relpath(pages[file], posixpath.dirname(page) or ".")
             return f"{match['text']}({relative}{hash_mark}{anchor})"
         if not (root / file).exists():
+            if origin.startswith("docs/"):
+                return match[0]
             raise ValueError(f"{origin} links to {target}, which is not there")
         return match["text"][1:-1]
 

@@ -23,11 +23,8 @@ ROOT = Path(__file__).parents[2]
 OUTSIDE = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
-    "deploy/README.md",
-    "benchmarks/README.md",
-    "benchmarks/lda.md",
-    "benchmarks/quality.md",
-    "benchmarks/topics.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "deploy").rglob("*.md")),
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").glob("*.md")),
 )
 #: Pages that are in the navigation as soon as they are there.
 OPTIONAL = ("langchain.md", "operations.md")
@@ -76,7 +73,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     try:
         if name in OUTSIDE:
             return relink(fence_blocks(markdown), name, name, pages, ROOT)
-        markdown = _FROM.sub(lambda match: _taken_in(match, name, pages), fence_blocks(markdown))
+        markdown = relink(fence_blocks(markdown), f"docs/{name}", name, pages, ROOT)
+        markdown = _FROM.sub(lambda match: _taken_in(match, name, pages), markdown)
         return _GENERATE.sub(lambda match: GENERATED[match[1]](), markdown)
     except (KeyError, OSError, ValueError) as error:
         raise PluginError(f"{name}: {error}") from error
