@@ -1,6 +1,7 @@
 """References that are written by the code itself: the command line, the settings, the HTTP API."""
 
 import ast
+import html
 import inspect
 import re
 from collections.abc import Iterator
@@ -76,9 +77,14 @@ def _options(command: Any, context: Any, heading: str) -> str:
 def _told(param: Any, context: Any) -> tuple[str, str]:
     record = param.get_help_record(context)
     if record is None:
-        return f"`{param.human_readable_name}`", _prose(getattr(param, "help", None) or "")
+        return _code(param.human_readable_name), _prose(getattr(param, "help", None) or "")
     name, told = record
-    return f"`{name}`", _prose(told)
+    return _code(name), _prose(told)
+
+
+def _code(text: str) -> str:
+    """Code for a cell of a table, where `|` between backticks would end it."""
+    return f"<code>{html.escape(text).replace('|', '&#124;')}</code>"
 
 
 def _prose(text: str) -> str:
