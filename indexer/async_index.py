@@ -15,7 +15,7 @@ from topicidx.settings import Match, Settings
 
 if TYPE_CHECKING:
     from topicidx.indexer.explanation import Explanation
-    from topicidx.indexer.ingest import IngestReport
+    from topicidx.indexer.ingest_report import IngestReport
 
 T = TypeVar("T")
 

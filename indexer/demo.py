@@ -11,7 +11,8 @@ from topicidx.errors import SettingsError
 from topicidx.indexer.contact_sheet import Sheet, write_contact_sheet
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.index import Index
-from topicidx.indexer.ingest import IngestReport, OnPicture, ingest
+from topicidx.indexer.ingest import ingest
+from topicidx.indexer.ingest_report import IngestReport, OnPicture
 from topicidx.indexer.rendered import RenderedPicture, render_collection
 from topicidx.indexer.results import SearchResult
 from topicidx.indexer.sources import SourceRegistry, open_source

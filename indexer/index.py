@@ -26,7 +26,7 @@ from topicidx.settings import Match, Search, Settings
 
 if TYPE_CHECKING:
     from topicidx.indexer.explanation import Explanation
-    from topicidx.indexer.ingest import IngestReport
+    from topicidx.indexer.ingest_report import IngestReport
 
 
 class Index:

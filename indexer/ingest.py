@@ -1,20 +1,21 @@
 """Ingest: pictures to topic vectors to a store, nothing twice."""
 
-import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from topicidx.atomic import write_file
 from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
+from topicidx.indexer.ingest_report import IngestReport, OnPicture, Skipped
 from topicidx.indexer.keys import file_of, point_id, source_of
 from topicidx.indexer.looking import Copy, Decoded, File, Known, Looker, Planner, Refused
 from topicidx.indexer.payload import DECODED_FIELDS, Columns, digest_of, payload_of, top_topics
+from topicidx.indexer.shards import WHOLE, Shard
+from topicidx.indexer.skipped import SkippedList
 from topicidx.indexer.sources import Source
 from topicidx.indexer.store import FieldType, Record, Rewrite, StoreWriter
 from topicidx.post import JsonValue
@@ -28,61 +29,6 @@ CHECKPOINT_POINTS, CHECKPOINT_SECONDS = 5_000, 60.0
 REWRITES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A picture that could not be indexed, and why. size and mtime (ns) are None where the file could not be read."""
-
-    image: str
-    path: str
-    reason: str
-    size: int | None = None
-    mtime: int | None = None
-
-
-@dataclass
-class IngestReport:
-    """What an ingest did, or with `dry_run` would do.
-
-    indexed: pictures decoded and encoded; reused: those whose vector was taken over from a picture of the same bytes; updated:
-    those of which only the payload was written; points: how many the collection holds now; images_per_second: of those indexed.
-    """
-
-    dry_run: bool = False
-    indexed: int = 0
-    reused: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    skipped: list[Skipped] = field(default_factory=list)
-    points: int = 0
-    decoded: int = 0
-    seconds: float = 0.0
-    images_per_second: float = 0.0
-    #: Pictures that were met in the source and are not those of a source nested in it.
-    of_source: int = 0
-    #: Pictures of the store that are not of this source, by source name.
-    other_sources: dict[str, int] = field(default_factory=dict)
-    #: Pictures of what was ingested that the store held but whose files are gone, and how many of them were removed from it.
-    vanished: int = 0
-    pruned: int = 0
-    #: Pictures in the store that have the same bytes as another one of it.
-    duplicates: int = 0
-    #: Pictures with a GPS position whose city was not looked up, because the gazetteer is not installed.
-    without_gazetteer: int = 0
-    #: Values that are not of their field's type, by field, and such a value of each.
-    refused_values: dict[str, int] = field(default_factory=dict)
-    refused_examples: dict[str, JsonValue] = field(default_factory=dict)
-    #: Fields to be indexed that no picture of this source has.
-    unseen_fields: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """The report in JSON values."""
-        return asdict(self)
-
-
-#: Called after each picture with the report so far.
-OnPicture = Callable[[IngestReport], None]
-
-
 def ingest(
     source: Source,
     space: TopicSpace,
@@ -92,6 +38,8 @@ def ingest(
     skipped_file: Path,
     prune: bool = False,
     on_picture: OnPicture | None = None,
+    shard: Shard = WHOLE,
+    end: Callable[[], int] | None = None,
 ) -> IngestReport:
     """Bring every picture of `source` into the store that `writer` holds, and publish.
 
@@ -99,13 +47,15 @@ def ingest(
     (renamed, copied, touched) are not decoded; where only captions, city or other columns changed, only the payload is
     written. Pictures that cannot be read are listed in `skipped_file` (JSON lines) and not tried again until they change.
     With `prune`, pictures of the source whose files are gone are removed from the store. Interrupted, the same call goes on
-    from the last checkpoint.
+    from the last checkpoint. shard: what of the source is taken, in reading, writing and pruning. end: what is done in place
+    of publishing; it gives the number of points there are.
     """
     settings = settings or IngestSettings()
     if settings.index_fields:
         writer.index_fields(settings.index_fields)
-    run = _Ingest(source, space, settings, skipped_file, on_picture, writer.fields, writer.known(KNOWN_FIELDS))
-    return run.write_to(writer, prune=prune)
+    skipped = SkippedList(skipped_file, shard)
+    run = _Ingest(source, space, settings, skipped, on_picture, writer.fields, writer.known(KNOWN_FIELDS), shard)
+    return run.write_to(writer, prune=prune, end=end or writer.publish)
 
 
 def plan_ingest(
@@ -118,31 +68,35 @@ def plan_ingest(
     skipped_file: Path,
     prune: bool = False,
     on_picture: OnPicture | None = None,
+    shard: Shard = WHOLE,
 ) -> IngestReport:
     """What `ingest` would do, given the `known` records (with KNOWN_FIELDS) of a store and the `fields` that it indexes.
 
     Nothing is decoded or written, so that broken pictures not met before count as indexed.
     """
     settings = settings or IngestSettings()
-    run = _Ingest(source, space, settings, skipped_file, on_picture, {**fields, **settings.index_fields}, known)
+    skipped = SkippedList(skipped_file, shard)
+    run = _Ingest(source, space, settings, skipped, on_picture, {**fields, **settings.index_fields}, known, shard)
     return run.plan(prune=prune)
 
 
 class _Ingest:
     def __init__(
-        self, source: Source, space: TopicSpace, settings: IngestSettings, skipped_file: Path, on_picture: OnPicture | None,
-        fields: Mapping[str, FieldType], known: Iterable[Record],
+        self, source: Source, space: TopicSpace, settings: IngestSettings, skipped: SkippedList,
+        on_picture: OnPicture | None, fields: Mapping[str, FieldType], known: Iterable[Record], shard: Shard,
     ) -> None:  # fmt: skip
         self.source = source
         self.space = space
         self.settings = settings
-        self.skipped_file = skipped_file
+        self.skipped = skipped
+        self.shard = shard
         self.on_picture = on_picture or (lambda report: None)
         self.columns = Columns(fields)
-        self.report = IngestReport()
+        self.report = IngestReport(shard=None if shard == WHOLE else str(shard))
+        self.by_source: Counter[str] = Counter()
         self.not_seen: dict[UUID, str] = {}
         self.known = self._read_known(known)
-        self.broken = _read_skipped(skipped_file)
+        self.broken = skipped.read()
         self.looker = Looker(space, settings, self.known)
 
     def plan(self, *, prune: bool) -> IngestReport:
@@ -166,7 +120,7 @@ class _Ingest:
         self._finish()
         return self.report
 
-    def write_to(self, writer: StoreWriter, *, prune: bool) -> IngestReport:
+    def write_to(self, writer: StoreWriter, *, prune: bool, end: Callable[[], int]) -> IngestReport:
         """Do it."""
         began = time.perf_counter()
         out = _Output(self, writer)
@@ -182,9 +136,10 @@ class _Ingest:
             writer.delete(gone)
             self.looker.forget(gone)
             self.report.pruned = len(gone)
-        self.report.points = writer.publish()
+            self.by_source[self.source.name] -= len(gone)
+        self.report.points = end()
         others = [entry for entry in self.broken.values() if source_of(entry.image) != self.source.name]
-        _write_skipped(self.skipped_file, others + self.report.skipped)
+        self.skipped.write(others + self.report.skipped)
         self._finish()
         self.report.seconds = time.perf_counter() - began
         self.report.images_per_second = self.report.indexed / max(self.report.seconds, 1e-9)
@@ -196,6 +151,12 @@ class _Ingest:
             file.post, file.columns, file.digest, size=file.size, mtime=file.mtime, space=self.space.vector_space,
             gps_city=gps_city if isinstance(gps_city, str) else None,
         )  # fmt: skip
+
+    def will_hold(self, file: File, sha256: bytes, gps_city: JsonValue) -> None:
+        """A picture is about to be written."""
+        if file.id not in self.known:
+            self.by_source[source_of(file.post.image)] += 1
+        self.looker.will_hold(file, sha256, gps_city)
 
     def count_copy(self, copy: Copy) -> None:
         if copy.of == copy.file.id:
@@ -212,9 +173,12 @@ class _Ingest:
     def _read_known(self, records: Iterable[Record]) -> dict[UUID, Known]:
         known: dict[UUID, Known] = {}
         for record in records:
-            known[record.id] = Known.of(record.payload)
             key = str(record.payload.get("image"))
+            if not self.shard.has(key):
+                continue
+            known[record.id] = Known.of(record.payload)
             name = source_of(key)
+            self.by_source[name] += 1
             if name == self.source.name:
                 self.not_seen[record.id] = key
             else:
@@ -224,6 +188,8 @@ class _Ingest:
     def _changed(self, rewrite: Callable[[File], None]) -> Iterator[File]:
         """The pictures that must be looked at; all others are dealt with here."""
         for post in self.source.posts():
+            if not self.shard.has(post.image):
+                continue
             self.report.of_source += source_of(post.image) == self.source.name
             try:
                 status = post.path.stat()
@@ -266,6 +232,7 @@ class _Ingest:
     def _finish(self) -> None:
         self.report.without_gazetteer = self.looker.without_gazetteer
         self.report.duplicates = self.looker.duplicates()
+        self.report.by_source = dict(self.by_source)
         self.report.refused_values = dict(self.columns.refused)
         self.report.refused_examples = self.columns.examples
         self.report.unseen_fields = sorted(set(self.settings.index_fields) - self.columns.seen)
@@ -306,7 +273,7 @@ class _Output:
         if isinstance(looked, Refused):
             self._refuse(looked)
             return
-        self.looker.will_hold(looked.file, looked.sha256, looked.facts["gps_city"])
+        self.run.will_hold(looked.file, looked.sha256, looked.facts["gps_city"])
         self.batch.append(looked)
         if len(self.batch) >= self.run.settings.batch_size:
             self._write_batch()
@@ -323,7 +290,7 @@ class _Output:
         if of is not None:
             self.run.count_copy(replace(copy, of=of))
             self.rewrite(copy.file, of)
-            self.looker.will_hold(copy.file, copy.sha256, self.looker.known[of].gps_city)
+            self.run.will_hold(copy.file, copy.sha256, self.looker.known[of].gps_city)
             self.run.on_picture(self.run.report)
         elif copy.sha256 in self.refused:
             self.run.skip(Refused(copy.file, self.refused[copy.sha256], copy.sha256))
@@ -382,16 +349,3 @@ def _is_gone(path: Path) -> bool:
 
 def _printable(path: Path) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _read_skipped(file: Path) -> dict[str, Skipped]:
-    try:
-        with file.open(encoding="utf-8") as lines:
-            return {entry["image"]: Skipped(**entry) for entry in map(json.loads, lines)}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}  # it only saves work
-
-
-def _write_skipped(file: Path, skipped: list[Skipped]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_file(file, "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in skipped))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import SourceError, StoreDamagedError, StoreNotFoundError
-from topicidx.indexer.ingest import KNOWN_FIELDS, IngestReport, OnPicture, ingest, plan_ingest
+from topicidx.indexer.ingest import KNOWN_FIELDS, ingest, plan_ingest
+from topicidx.indexer.ingest_report import IngestReport, OnPicture
 from topicidx.indexer.sources import Source, SourceRegistry
 from topicidx.indexer.store import OnProgress
 from topicidx.indexer.stores import SKIPPED, StoreAddress, open_store, open_writer

@@ -12,7 +12,7 @@ from topicidx.indexer.locations import space_folder, store_address_of
 from topicidx.settings import Settings
 
 if TYPE_CHECKING:
-    from topicidx.indexer.ingest import IngestReport
+    from topicidx.indexer.ingest_report import IngestReport
 
 #: Skipped pictures that are listed on the screen; the file has them all.
 _LISTED = 20
