@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from topicidx.cli.completion import complete_city
 from topicidx.settings import Match
 
 Home = Annotated[
@@ -36,7 +37,13 @@ MatchOption = Annotated[
     ),
 ]
 Cities = Annotated[
-    list[str] | None, typer.Option("--city", help="Only pictures of this city; may be repeated.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--city",
+        help="Only pictures of this city; may be repeated.",
+        show_default=False,
+        autocompletion=complete_city,
+    ),
 ]
 Where = Annotated[
     str | None,

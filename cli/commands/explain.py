@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from topicidx.cli.commands.query import asked_for, condition_of, refuse_options, tell_unknown
+from topicidx.cli.completion import complete_word
 from topicidx.cli.console import print_json, printable, results, status
 from topicidx.cli.options import Cities, Collection, DidYouMean, Home, Json, MatchOption, Offset, Space, Store, Where
 from topicidx.indexer.index import Index
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 def explain(
     text: Annotated[
-        list[str] | None, typer.Argument(help="A query, as for `topicidx query`.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="A query, as for `topicidx query`.", show_default=False, autocompletion=complete_word),
     ] = None,
     image: Annotated[
         list[Path] | None, typer.Option(help="A picture to find others like it; may be repeated.", show_default=False)

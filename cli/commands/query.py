@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from topicidx.cli.completion import complete_word
 from topicidx.cli.console import print_json, status
 from topicidx.cli.options import Cities, Collection, DidYouMean, Home, MatchOption, Offset, Space, Store, Where
 from topicidx.cli.query_output import Format, print_result, write_page
@@ -30,6 +31,7 @@ def query(
             help='Words: dog beach; "golden gate" (in the quotes of the shell) as one term; -word to push down; word^2 to weigh '
             "more; city:london, before:2024, after:2023-05; like:FILE, a picture's id or an URL.",
             show_default=False,
+            autocompletion=complete_word,
         ),
     ] = None,
     image: Annotated[

@@ -73,3 +73,20 @@ def test_completion_is_installed_into_the_start_up_files_of_bash(program: Path, 
 def test_commands_and_choices_are_completed(program: Path, tmp_path: Path) -> None:
     assert {"query", "train", "serve"} <= set(complete(program, "topicidx ", tmp_path))
     assert complete(program, "topicidx query --match ", tmp_path) == ["all", "mean"]
+
+
+def test_words_of_the_captions_are_completed_with_the_most_frequent_first(program: Path, workspace: Path) -> None:
+    assert complete(program, "topicidx query sunr", workspace)[0] == "sunrise"
+    assert "umbrella" in complete(program, "topicidx query sunrise umb", workspace)
+    assert "umbrella" in complete(program, f"topicidx explain --home {workspace} umb", workspace.parent)
+    assert complete(program, "topicidx query zzz", workspace) == []
+
+
+def test_cities_of_the_pictures_are_completed(program: Path, workspace: Path) -> None:
+    assert complete(program, "topicidx query sunrise --city mel", workspace) == ["melbourne"]
+
+
+def test_nothing_is_completed_where_there_is_no_index(program: Path, tmp_path: Path) -> None:
+    assert complete(program, "topicidx query sunr", tmp_path) == []
+    assert complete(program, "topicidx query --city mel", tmp_path) == []
+    assert complete(program, "topicidx query --store http://127.0.0.1:9 --city mel", tmp_path) == []
