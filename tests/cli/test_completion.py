@@ -29,7 +29,7 @@ def complete(program: Path, line: str, cwd: Path) -> list[str]:
         env=clean() | {VARIABLE: "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)},
         cwd=cwd, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return done.stdout.split("\n")[:-1]
+    return done.stdout.split()
 
 
 def clean() -> dict[str, str]:
