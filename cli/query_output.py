@@ -13,8 +13,10 @@ from rich.text import Text
 
 from topicidx.atomic import write_file
 from topicidx.cli.console import overflow, print_json, printable, results, status
+from topicidx.embedders.stored_files import is_url
 from topicidx.errors import SettingsError
 from topicidx.indexer.results import GroupedResult, Hit, SearchResult
+from topicidx.post import PictureFile
 from topicidx.settings import Preview
 
 Format = Literal["table", "json", "paths", "html"]
@@ -128,7 +130,7 @@ def _table(groups: Groups, by: str | None, width: int) -> Table:
         for place, hit in enumerate(found):
             leading = [printable(value) if place == 0 else ""] if by is not None else []
             city, caption = printable(hit.city or ""), printable(hit.captions[0]) if hit.captions else ""
-            picture = Text(printable(hit.image), style=Style(link=hit.path.as_uri()) if hit.path else "")
+            picture = Text(printable(hit.image), style=Style(link=_link_to(hit.path)) if hit.path else "")
             if city and not cities and by != "city":
                 picture.append(f"\n{city}", style=Style(color="cyan"))
             if caption and not captions:
@@ -137,3 +139,9 @@ def _table(groups: Groups, by: str | None, width: int) -> Table:
             further = [city] * cities + [caption] * captions
             table.add_row(*leading, str(hit.rank), f"{hit.score:.3g}", picture, *further)
     return table
+
+
+def _link_to(file: PictureFile) -> str | None:
+    if isinstance(file, Path):
+        return file.as_uri()
+    return str(file) if is_url(str(file)) else None

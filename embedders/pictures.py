@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import re
 import stat
 import warnings
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from topicidx.errors import ImageError
+from topicidx.post import PictureFile
 
 #: Endings of the files a folder is searched for; those that cannot be decoded are named among the skipped.
 SUFFIXES = frozenset(
@@ -77,14 +79,14 @@ class Picture:
     location: Location | None = None
 
 
-def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> Picture:
+def open_picture(path: PictureFile, *, at_least: int, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode the picture at `path`, with large JPEGs reduced while decoding to no less than `at_least` pixels a side.
 
     Raises ImageError, whose text is the reason, for whatever is no whole picture of at most `max_pixels` pixels.
     """
     _check_file(path)
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path if isinstance(path, Path) else io.BytesIO(_bytes_of(path)), formats=_FORMATS) as image:
             if image.width * image.height > max_pixels:
                 reason = f"{image.width} x {image.height} pixels are more than the {max_pixels:,} allowed"
                 raise ImageError(reason, lasting=False)  # the limit may be raised
@@ -109,9 +111,11 @@ def open_picture(path: Path, *, at_least: int, max_pixels: int = MAX_PIXELS) -> 
     return Picture(upright, width, height, taken_at, location)
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: PictureFile) -> str:
     """The SHA-256 of a file's bytes, as 64 hexadecimal digits. Raises ImageError where it cannot be read, or is empty."""
     _check_file(path)
+    if not isinstance(path, Path):
+        return hashlib.sha256(_bytes_of(path)).hexdigest()
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -143,7 +147,19 @@ def random_cut(resize: int, crop: int, rng: np.random.Generator) -> tuple[int, i
     return int(top), int(left), bool(rng.integers(2))
 
 
-def _check_file(path: Path) -> None:
+def _bytes_of(file: PictureFile) -> bytes:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise _unreachable(error) from error
+    if not data:
+        raise ImageError("the file is empty")
+    return data
+
+
+def _check_file(path: PictureFile) -> None:
+    if not isinstance(path, Path):
+        return  # what it is shows when it is read
     try:
         status = path.stat()
     except (OSError, ValueError) as error:

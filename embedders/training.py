@@ -22,6 +22,7 @@ from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.embedders.training_run import Epoch, Progress, TrainingRun
 from topicidx.embedders.view_reader import Places, ViewReader
 from topicidx.errors import SettingsError, TrainingError
+from topicidx.post import PictureFile
 from topicidx.settings import TrainingSettings
 
 __all__ = ["Epoch", "Example", "Progress", "TrainingResult", "split_by_key", "train_image_encoder"]
@@ -35,7 +36,7 @@ class Example:
     words, int32 (n, 2): word id and count."""
 
     key: str
-    path: Path
+    path: PictureFile
     topics: NDArray[np.float32]
     words: NDArray[np.int32] | None = None
 

@@ -13,6 +13,7 @@ from topicidx.atomic import new_folder, write_file
 from topicidx.embedders.bundle import write_tensors
 from topicidx.embedders.distributed import ALONE, Ranks
 from topicidx.embedders.googlenet_encoder import GoogLeNetImageEncoder
+from topicidx.embedders.stored_files import location_of, picture_file
 from topicidx.embedders.training import Epoch, Example, Progress, TrainingResult, train_image_encoder
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.errors import TrainingError
@@ -50,7 +51,7 @@ class TrainingJob:
         bags = [np.empty((0, 2), np.int32) if example.words is None else example.words for example in examples]
         description = {"settings": settings.model_dump(mode="json"), "seed": seed, "normalize": normalize}
         with new_folder(folder) as building:
-            lines = (json.dumps([example.key, str(example.path.absolute())]) + "\n" for example in examples)
+            lines = (json.dumps([example.key, location_of(example.path)]) + "\n" for example in examples)
             (building / EXAMPLES).write_text("".join(lines), encoding="ascii")
             np.save(building / TOPICS, np.stack([example.topics for example in examples]).astype(np.float32))
             sizes = np.array([len(bag) for bag in bags], dtype=np.int64)
@@ -152,4 +153,4 @@ class TrainingJob:
         with (self.folder / EXAMPLES).open(encoding="ascii") as lines:
             for place, line in enumerate(lines):
                 key, path = json.loads(line)
-                yield Example(key, Path(path), topics[place], entries[begins[place] : ends[place]])
+                yield Example(key, picture_file(path), topics[place], entries[begins[place] : ends[place]])

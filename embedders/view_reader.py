@@ -1,7 +1,6 @@
 """ViewReader: views of pictures, decoded in threads ahead of whoever asks."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ from topicidx.embedders.pictures import open_picture, random_view, whole_view
 from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.training_plan import TrainingPlan
 from topicidx.errors import ImageError
+from topicidx.post import PictureFile
 
 Places = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
@@ -25,7 +25,7 @@ class ViewReader:
     `unreadable` collects the reason for each picture that could not be decoded, by place.
     """
 
-    def __init__(self, paths: Sequence[Path], plan: TrainingPlan, *, seed: int) -> None:
+    def __init__(self, paths: Sequence[PictureFile], plan: TrainingPlan, *, seed: int) -> None:
         self.paths = paths
         self.plan = plan
         self.seed = seed

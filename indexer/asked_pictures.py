@@ -12,6 +12,7 @@ from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError, UnknownPictureError
 from topicidx.indexer.keys import image_key, point_id
 from topicidx.indexer.sources import SourceRegistry
+from topicidx.indexer.sources.places import is_below, path_below
 from topicidx.indexer.store import Float32, VectorStore
 
 #: Bytes of a picture that are fetched from an URL, and seconds that it may take.
@@ -68,8 +69,8 @@ class AskedPictures:
         path = path.absolute()
         roots = self.sources.roots if self.sources else {}
         for name, root in roots.items():
-            if path.is_relative_to(root):
-                point = point_id(image_key(name, path.relative_to(root)))
+            if is_below(path, root):
+                point = point_id(image_key(name, path_below(path, root)))
                 for record in self.store.retrieve([point]):
                     if (record.payload.get("size"), record.payload.get("mtime")) == (
                         status.st_size,

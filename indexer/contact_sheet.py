@@ -12,6 +12,7 @@ from topicidx.atomic import write_file
 from topicidx.embedders.pictures import open_picture
 from topicidx.errors import ImageError
 from topicidx.indexer.results import Hit, SearchResult
+from topicidx.post import PictureFile
 
 #: Pixels on the longer side: sharp on dense screens, and 30 kB a picture.
 THUMBNAIL_SIZE = 400
@@ -65,7 +66,7 @@ def _picture(hit: Hit, right: frozenset[str] | None) -> dict[str, object]:
     }
 
 
-def thumbnail_of(path: Path, size: int = THUMBNAIL_SIZE, *, quality: int = 85) -> str | None:
+def thumbnail_of(path: PictureFile, size: int = THUMBNAIL_SIZE, *, quality: int = 85) -> str | None:
     """A JPEG of the picture, `size` pixels on its longer side at most, as a data URL; None where it cannot be read."""
     try:
         image = open_picture(path, at_least=size).image

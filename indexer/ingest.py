@@ -8,17 +8,19 @@ from pathlib import Path
 from uuid import UUID
 
 from topicidx.embedders.prefetch import default_threads, map_ahead
+from topicidx.embedders.stored_files import file_system
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
 from topicidx.indexer.ingest_report import IngestReport, OnPicture, Skipped
-from topicidx.indexer.keys import file_of, point_id, source_of
+from topicidx.indexer.keys import archive_of, file_of, point_id, source_of
 from topicidx.indexer.looking import Copy, Decoded, File, Known, Looker, Planner, Refused
 from topicidx.indexer.payload import DECODED_FIELDS, Columns, digest_of, payload_of, top_topics
 from topicidx.indexer.shards import WHOLE, Shard
 from topicidx.indexer.skipped import SkippedList
 from topicidx.indexer.sources import Source
+from topicidx.indexer.sources.places import is_below, place_of
 from topicidx.indexer.store import FieldType, Record, Rewrite, StoreWriter
-from topicidx.post import JsonValue
+from topicidx.post import JsonValue, PictureFile
 from topicidx.settings import IngestSettings
 
 #: Payload fields that say whether a picture has changed since it was indexed.
@@ -219,9 +221,15 @@ class _Ingest:
     def _gone(self) -> list[UUID]:
         """The points of what was ingested whose files are not there any more."""
         gone = []
+        damaged = {skipped.image for skipped in self.report.skipped}
         for point, key in self.not_seen.items():
             path = file_of(key, self.source.root)
-            if path.is_relative_to(self.source.folder) and _is_gone(path):
+            place = path if isinstance(path, Path) else place_of(str(path))
+            archive = archive_of(key)
+            if archive is not None:  # all that are in it were met, but where it is damaged
+                if is_below(place, self.source.folder) and archive not in damaged:
+                    gone.append(point)
+            elif is_below(place, self.source.folder) and _is_gone(path):
                 gone.append(point)
         return gone
 
@@ -336,8 +344,14 @@ class _Output:
             self.last_checkpoint = time.monotonic()
 
 
-def _is_gone(path: Path) -> bool:
+def _is_gone(path: PictureFile) -> bool:
     """Whether there is no such file; one that cannot be got at may be there."""
+    if not isinstance(path, Path):
+        system, within = file_system(str(path))
+        try:
+            return not system.exists(within)
+        except Exception:  # those of HTTP and cloud libraries, which have no common root
+            return False
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -347,5 +361,5 @@ def _is_gone(path: Path) -> bool:
     return False
 
 
-def _printable(path: Path) -> str:
+def _printable(path: PictureFile) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")

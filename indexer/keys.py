@@ -7,10 +7,18 @@ import unicodedata
 import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from topicidx.embedders.stored_files import StoredFile, is_url
+from topicidx.post import PictureFile
+
+if TYPE_CHECKING:
+    from topicidx.indexer.sources.places import SourcePlace
 
 #: UUIDv5 of an image key in this namespace is the picture's point id, in every store and on every machine.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "topicidx:image-key")
 
+_ARCHIVE = re.compile(r"([^/]+/(?:[^/]+/)*?[^/]+\.(?:tar|parquet))/", re.IGNORECASE)
 _ESCAPE = re.compile("%(?=[0-9A-Fa-f]{2})")
 _ESCAPED = re.compile("%([0-9A-Fa-f]{2})")
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
@@ -27,6 +35,11 @@ def image_key(source: str, relative: PurePath) -> str:
     # The normal form first: in another one, an accent would hide that its letter is a hexadecimal digit.
     path = _ESCAPE.sub("%25", unicodedata.normalize("NFC", relative.as_posix()))
     return f"{source}/{_without_surrogates(path)}"
+
+
+def url_key(source: str, url: str) -> str:
+    """Source name and a URL that the source names a picture by."""
+    return f"{source}/{_without_surrogates(_ESCAPE.sub('%25', unicodedata.normalize('NFC', url)))}"
 
 
 def source_name(folder: str) -> str:
@@ -55,13 +68,31 @@ def share_of(key: str) -> int:
     return int.from_bytes(hashlib.sha256(unit_of(key).encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
-def file_of(key: str, root: Path) -> Path:
-    """The file that a key means below its source's root, in whichever Unicode normal form it lies there."""
-    relative = os.fsdecode(_unescape(key.partition("/")[2]))
+def file_of(key: str, root: "SourcePlace", at: object = None) -> PictureFile:
+    """The file that a key means below its source's root, in whichever Unicode normal form it lies there.
+
+    at: which part of it, as its payload says, where the picture lies in an archive or a table: they are what the key's path goes
+    through.
+    """
+    written = key.partition("/")[2]
+    relative = os.fsdecode(_unescape(written))
+    if is_url(relative):
+        return StoredFile(relative)
+    if (archive := archive_of(key)) and isinstance(at, str):
+        relative = os.fsdecode(_unescape(archive.partition("/")[2]))
+        return StoredFile(str(root / relative), at)
+    if not isinstance(root, Path):
+        return StoredFile(str(root / relative))
     found = root
     for part in PurePath(relative).parts:
         found = found / next((form for form in _forms(found, part) if os.path.exists(found / form)), part)  # noqa: PTH110 where it cannot be read, Path.exists raises
     return found
+
+
+def archive_of(key: str) -> str | None:
+    """The beginning of a key that is an archive or table which holds the picture, if one does."""
+    found = _ARCHIVE.match(key)
+    return found[1] if found else None
 
 
 def city_key(label: str) -> str:

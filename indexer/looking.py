@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.embedders.pictures import Location, open_picture, sha256_of
+from topicidx.embedders.stored_files import StoredFile
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
 from topicidx.indexer.gazetteer import Gazetteer, open_gazetteer
@@ -103,17 +104,19 @@ class Looker:
 
     def look(self, file: File) -> Decoded | Copy | Refused:
         """Read a file; decode it where no picture with its bytes is stored or on its way."""
+        known_by = _without_bytes(file)
         try:
+            file = _fetched(file)
             sha256 = bytes.fromhex(sha256_of(file.post.path))
         except ImageError as error:
-            return Refused(file, error, None)
+            return Refused(known_by, error, None)
         own = self.known.get(file.id)
         if own is not None and own.sha256 == sha256:
-            return Copy(file, sha256, file.id)
+            return Copy(known_by, sha256, file.id)
         with self._lock:
             holder = self._holders.get(sha256)
             if holder is not None or sha256 in self._claimed:
-                return Copy(file, sha256, holder)
+                return Copy(known_by, sha256, holder)
             self._claimed.add(sha256)
         return self.decode(file, sha256)
 
@@ -121,10 +124,11 @@ class Looker:
         """Decode a file."""
         encoder = self._encoder
         try:
+            file = _fetched(file)  # a second time only where the picture whose copy it was has changed
             picture = open_picture(file.post.path, at_least=encoder.input_size, max_pixels=self._settings.max_pixels)
             pixels = encoder.prepare(picture.image)
         except ImageError as error:
-            return Refused(file, error, sha256)
+            return Refused(_without_bytes(file), error, sha256)
         location = picture.location
         facts: dict[str, JsonValue] = {
             "sha256": sha256.hex(),
@@ -134,7 +138,7 @@ class Looker:
             "location": {"lat": location.latitude, "lon": location.longitude} if location else None,
             "gps_city": self._city_at(location) if location else None,
         }
-        return Decoded(file, sha256, pixels, facts)
+        return Decoded(_without_bytes(file), sha256, pixels, facts)
 
     def holds(self, point: UUID, sha256: bytes) -> bool:
         """Whether a stored point has the vector of these bytes, now."""
@@ -210,6 +214,24 @@ class Planner:
             return Copy(file, sha256, None)
         self._digests.add(sha256)
         return Decoded(file, sha256)
+
+
+def _fetched(file: File) -> File:
+    """The file with its bytes, where they are not on this machine, so that they are fetched once. Raises ImageError."""
+    path = file.post.path
+    if not isinstance(path, StoredFile):
+        return file
+    try:
+        return replace(file, post=replace(file.post, path=path.loaded()))
+    except OSError as error:
+        raise ImageError(str(error), lasting=isinstance(error, FileNotFoundError)) from error
+
+
+def _without_bytes(file: File) -> File:
+    path = file.post.path
+    return (
+        replace(file, post=replace(file.post, path=replace(path, data=None))) if isinstance(path, StoredFile) else file
+    )
 
 
 def _raw(digest: JsonValue) -> bytes | None:

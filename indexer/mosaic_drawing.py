@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from topicidx.indexer.mosaic import Cell, Grid, assign, grid_for
 from topicidx.indexer.picture_map import PictureMap, Standing, id_of
 from topicidx.indexer.picture_map_layout import OnProgress
 from topicidx.indexer.store import BLOCK
+from topicidx.post import PictureFile
 
 #: What shows where there is no picture.
 _GROUND = (22, 22, 24)
@@ -23,7 +23,7 @@ _GROUND = (22, 22, 24)
 _TRIES = 20
 
 #: Gives the files of pictures, rows of the map; None where it is not known where they lie.
-FilesOf = Callable[[Sequence[int]], list[Path | None]]
+FilesOf = Callable[[Sequence[int]], list[PictureFile | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def draw_mosaic(
     on_progress("arranging pictures", 0, None)
     cells = assign(picture_map.places[rows], grid)
 
-    def files_of(some: Sequence[int]) -> list[Path | None]:
+    def files_of(some: Sequence[int]) -> list[PictureFile | None]:
         return _files_of(index, [id_of(picture_map, int(rows[row])) for row in some])
 
     mosaic = Image.new("RGB", (side * grid.columns, side * grid.rows), _GROUND)
@@ -97,7 +97,7 @@ def _sides(grid: Grid) -> tuple[int, int]:
     return grid.columns, grid.rows
 
 
-def _with_files(cells: Sequence[Cell], files_of: FilesOf) -> Iterator[tuple[Cell, Path | None]]:
+def _with_files(cells: Sequence[Cell], files_of: FilesOf) -> Iterator[tuple[Cell, PictureFile | None]]:
     """Each cell with the file of the picture that is assigned to it."""
     for begin in range(0, len(cells), BLOCK):
         some = cells[begin : begin + BLOCK]
@@ -105,7 +105,7 @@ def _with_files(cells: Sequence[Cell], files_of: FilesOf) -> Iterator[tuple[Cell
 
 
 def _open(
-    cell: Cell, first: Path | None, files_of: FilesOf, side: int, max_pixels: int
+    cell: Cell, first: PictureFile | None, files_of: FilesOf, side: int, max_pixels: int
 ) -> tuple[Image.Image | None, int]:
     """The picture for a cell, square, and how many could not be read before it."""
     failures = 0
@@ -120,13 +120,13 @@ def _open(
     return None, failures
 
 
-def _candidates(cell: Cell, first: Path | None, files_of: FilesOf) -> Iterable[Path | None]:
+def _candidates(cell: Cell, first: PictureFile | None, files_of: FilesOf) -> Iterable[PictureFile | None]:
     yield first
     for row in cell.pictures[1:_TRIES]:
         yield from files_of([row])
 
 
-def _files_of(index: Index, ids: Sequence[UUID]) -> list[Path | None]:
+def _files_of(index: Index, ids: Sequence[UUID]) -> list[PictureFile | None]:
     if index.sources is None:
         return [None] * len(ids)
     keys = {record.id: str(record.payload.get("image")) for record in index.store.retrieve(ids)}

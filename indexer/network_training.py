@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from topicidx.embedders.bundle import fingerprint
 from topicidx.embedders.launch import train_in_processes
 from topicidx.embedders.protocols import LiftTextEncoder, TextEncoder
+from topicidx.embedders.stored_files import location_of
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.embedders.train import locked
 from topicidx.embedders.training import Example, Progress, TrainingResult
@@ -43,7 +44,7 @@ class NetworkTraining:
         self.posts = posts
         self.settings = settings
         self.seed = seed
-        pictures = [[post.image, str(post.path.absolute()), list(post.captions)] for post in posts]
+        pictures = [[post.image, location_of(post.path), list(post.captions)] for post in posts]
         # Settings that keep their defaults say nothing, so that a new one does not make another training of this one.
         chosen = settings.model_dump(mode="json", exclude_defaults=True)
         asked = {"settings": chosen, "seed": seed, "text": text, "version": __version__}

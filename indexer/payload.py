@@ -19,7 +19,7 @@ from topicidx.post import JsonValue, Post
 #: Payload fields that a source's own columns never replace.
 OWN_FIELDS = frozenset({
     "image", "source", "city", "city_label", "captions", "sha256", "size", "mtime", "width", "height", "taken_at", "location",
-    "gps_city", "topics", "space", "post",
+    "gps_city", "topics", "space", "post", "at",
 })  # fmt: skip
 #: Payload fields that only decoding and encoding a picture can tell.
 DECODED_FIELDS = ("sha256", "width", "height", "taken_at", "location", "gps_city", "topics")
@@ -77,8 +77,10 @@ def payload_of(
     picture's GPS position lies in.
     """
     label = post.city or gps_city
+    part = getattr(post.path, "part", "")
     return {
         **columns,
+        **({"at": part} if part else {}),
         "image": post.image,
         "source": source_of(post.image),
         "city": city_key(label) if label else None,

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from topicidx.indexer.store import Payload
+from topicidx.post import PictureFile
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A picture that was found. path is where its file lies, or None where its source is not known here."""
+    """A picture that was found. path is where its file lies, as a rule a `pathlib.Path`, or None where
+    its source is not known here."""
 
     rank: int
     score: float
@@ -18,7 +19,7 @@ class Hit:
     image: str
     city: str | None
     captions: tuple[str, ...]
-    path: Path | None
+    path: PictureFile | None
     payload: Payload
 
     def to_json(self) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from topicidx.indexer.contact_sheet import page, thumbnail_of
 from topicidx.indexer.index import Index
 from topicidx.indexer.topic_map import HEIGHT, WIDTH, Circle, TopicDistances, map_topics
 from topicidx.indexer.topics import Topic
+from topicidx.post import PictureFile
 
 #: Pictures of each topic, of all topics together (but FEWEST of each), and the longer side of their thumbnails in pixels.
 PICTURES, MOST_PICTURES, FEWEST, PICTURE_SIZE = 8, 2_000, 3, 120
@@ -36,7 +36,7 @@ class SamplePicture:
     image: str
     caption: str
     share: float
-    path: Path | None
+    path: PictureFile | None
 
 
 Samples = Mapping[int, Sequence[SamplePicture]]
@@ -148,7 +148,7 @@ def _shown(sample: SamplePicture, thumbnail: str | None) -> dict[str, Any]:
     }
 
 
-def _thumbnails(samples: Samples, on_progress: OnProgress | None) -> dict[Path, str | None]:
+def _thumbnails(samples: Samples, on_progress: OnProgress | None) -> dict[PictureFile, str | None]:
     paths = list(dict.fromkeys(sample.path for pictures in samples.values() for sample in pictures if sample.path))
     found = {}
     with ThreadPoolExecutor() as pool:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
+from topicidx.embedders.stored_files import StoredFile, is_url
 from topicidx.embedders.word_table import VectorName
 from topicidx.errors import QuerySyntaxError, UnknownPictureError
 from topicidx.indexer.compiled_query import CompiledQuery
@@ -16,7 +17,9 @@ from topicidx.indexer.index import Index
 from topicidx.indexer.keys import source_of
 from topicidx.indexer.query_language import After, Before, Like, Query, parse_query
 from topicidx.indexer.results import Hit, Unknown
+from topicidx.indexer.sources.places import is_below, place_of
 from topicidx.indexer.store import Float32
+from topicidx.post import PictureFile
 from topicidx.service.live_index import OpenIndex
 from topicidx.service.models import (
     CityCount,
@@ -126,9 +129,11 @@ def picture(opened: OpenIndex, wanted: UUID) -> PictureDetail:
     return PictureDetail(**facts, file=f"/api/pictures/{hit.id}/file", payload=dict(hit.payload), topics=topics)
 
 
-def picture_file(opened: OpenIndex, wanted: UUID) -> tuple[Path, str]:
-    """Where the file of an indexed picture lies, and its key. Raises NotHereError where it is not known, or nowhere
-    below its source's root."""
+def picture_file(opened: OpenIndex, wanted: UUID, *, fetch: bool = False) -> tuple[PictureFile, str]:
+    """Where the file of an indexed picture lies, and its key; fetch: also a URL that a manifest named.
+
+    Raises NotHereError where it is not known, or nowhere below its source's root.
+    """
     index = opened.index
     hit = _find(index, wanted)
     source = source_of(hit.image)
@@ -136,7 +141,18 @@ def picture_file(opened: OpenIndex, wanted: UUID) -> tuple[Path, str]:
     if hit.path is None or root is None:
         raise NotHereError(f"where the pictures of {source!r} lie is not known here")
     # Keys come from whoever filled the store, a restored backup for one.
-    if ".." in hit.path.parts or not hit.path.is_relative_to(root):
+    if is_url(hit.image.partition("/")[2]):
+        if fetch:
+            return hit.path, hit.image
+        raise NotHereError(f"{hit.image} lies at a URL; `topicidx serve --fetch` shows such pictures too")
+    place = (
+        hit.path
+        if isinstance(hit.path, Path)
+        else place_of(hit.path.place)
+        if isinstance(hit.path, StoredFile)
+        else root
+    )
+    if ".." in hit.image.split("/") or ".." in place.parts or not is_below(place, root):
         raise NotHereError(f"the key {hit.image!r} leads out of its source")
     return hit.path, hit.image
 

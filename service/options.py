@@ -15,10 +15,10 @@ class ServiceOptions:
     """What `topicidx serve` was told, and the limits of the service.
 
     token: what every request must show, None for no token. allowed_hosts: further names that requests may come under, such as
-    that of a reverse proxy. threads, waiting: searches at the same time (None: what the store can make use of), and requests
-    that may wait for their turn. timeout, encoding_timeout: seconds for an answer, and for one to an uploaded picture, which
-    may have to load the network first. body_seconds: for a request to arrive. Raises SettingsError for options that do not go
-    together.
+    that of a reverse proxy. fetch: show pictures that lie at URLs which a manifest named. threads, waiting: searches at the same
+    time (None: what the store can make use of), and requests that may wait for their turn. timeout, encoding_timeout: seconds
+    for an answer, and for one to an uploaded picture, which may have to load the network first. body_seconds: for a request to
+    arrive. Raises SettingsError for options that do not go together.
     """
 
     host: str = "127.0.0.1"
@@ -26,6 +26,7 @@ class ServiceOptions:
     token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     log_queries: bool = False
+    fetch: bool = False
     threads: int | None = None
     waiting: int = 512
     timeout: float = 30.0

@@ -1,9 +1,10 @@
 """The endpoints under /api: what may be asked, and how."""
 
 import hashlib
+import os
 import stat
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator
 
 from topicidx.errors import ImageError
+from topicidx.post import PictureFile
 from topicidx.service import answers
 from topicidx.service.answers import Asked, NotHereError
 from topicidx.service.failures import BODY, EVERYWHERE, MAP, NOT_FOUND, WrongTokenError
@@ -207,7 +209,7 @@ def _add_pictures(api: APIRouter, service: Service) -> None:
         ] = 320,
     ) -> Response:
         """An upright JPEG."""
-        path, key = await service.answer(partial(answers.picture_file, wanted=picture))
+        path, key = await service.answer(partial(answers.picture_file, wanted=picture, fetch=service.options.fetch))
         tag = await service.decode(partial(_tag, path, key, size))
         headers = {"ETag": tag, "Cache-Control": _KEEP}
         if tag in request.headers.get("if-none-match", ""):
@@ -224,30 +226,40 @@ def _add_pictures(api: APIRouter, service: Service) -> None:
     )
     async def file(picture: PictureId, request: Request) -> Response:
         """The file as it was indexed, of the kind that its name says."""
-        path, key = await service.answer(partial(answers.picture_file, wanted=picture))
-        kind = TYPES.get(path.suffix.lower())
+        path, key = await service.answer(partial(answers.picture_file, wanted=picture, fetch=service.options.fetch))
+        kind = TYPES.get(PurePosixPath(key).suffix.lower())
         if kind is None:
             raise NotHereError(f"{key} has no ending of a picture")
         tag = await service.decode(partial(_tag, path, key, 0))
         headers = {"ETag": tag, "Cache-Control": _KEEP, "Content-Disposition": "inline"}
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return FileResponse(path, media_type=kind, headers=headers)
+        if isinstance(path, Path):
+            return FileResponse(path, media_type=kind, headers=headers)
+        data = await service.decode(partial(_bytes, path, key))
+        return Response(data, media_type=kind, headers=headers)
 
 
-def _tag(path: Path, key: str, size: int) -> str:
+def _tag(path: PictureFile, key: str, size: int) -> str:
     """What names a picture's file as it is now. Raises NotHereError where there is none."""
     try:
         status = path.stat()
     except OSError as error:
         raise NotHereError(f"the file of {key} is not there any more: {error.strerror}") from error
-    if not stat.S_ISREG(status.st_mode):
+    if isinstance(status, os.stat_result) and not stat.S_ISREG(status.st_mode):
         raise NotHereError(f"{key} is no file any more")
     facts = f"{key}\0{status.st_size}\0{status.st_mtime_ns}\0{size}"
     return f'"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
 
 
-def _thumbnail(service: Service, path: Path, key: str, size: int) -> bytes:
+def _bytes(path: PictureFile, key: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotHereError(f"the file of {key} is not there any more: {error}") from error
+
+
+def _thumbnail(service: Service, path: PictureFile, key: str, size: int) -> bytes:
     try:
         return service.thumbnails.of(path, size)
     except (ImageError, OSError) as error:

@@ -3,9 +3,9 @@
 import io
 import threading
 from collections import OrderedDict
-from pathlib import Path
 
 from topicidx.embedders.pictures import MAX_PIXELS, open_picture
+from topicidx.post import PictureFile
 
 #: A picture's file as it is now, and the size of the thumbnail: path, bytes, time, pixels.
 Key = tuple[str, int, int, int]
@@ -23,7 +23,7 @@ class Thumbnails:
         self._using = threading.Lock()
         self.bytes = self.hits = self.misses = 0
 
-    def of(self, path: Path, size: int) -> bytes:
+    def of(self, path: PictureFile, size: int) -> bytes:
         """A JPEG of the picture, upright, `size` pixels on its longer side at most. Raises ImageError, OSError."""
         status = path.stat()
         key = (str(path), status.st_size, status.st_mtime_ns, size)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import click
 import typer
 
 from topicidx.cli.console import print_json, printable, progress_bar, status
@@ -30,10 +31,11 @@ _METHODS: "dict[tuple[By | None, Match | None], tuple[Method, ...]]" = {
 
 def evaluate(
     source: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            help="A folder of pictures, or a manifest (.csv, .jsonl), that was ingested. Default: all that the store has.",
+            help="A folder, manifest or other source that was ingested. Default: all that the store has.",
             show_default=False,
+            click_type=click.Path(),
         ),
     ] = None,
     by: Annotated[

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 
 from topicidx.cli.console import Show, print_json, printable, progress_bar, status
@@ -20,7 +21,13 @@ _LISTED = 20
 
 def ingest(
     source: Annotated[
-        Path, typer.Argument(help="A folder of pictures, or a manifest (.csv, .jsonl).", show_default=False)
+        str,
+        typer.Argument(
+            help="A folder of pictures, a manifest (.csv, .jsonl, .parquet), WebDataset's tar files, Instagram's export, or "
+            "the URL of one of these.",
+            show_default=False,
+            click_type=click.Path(),
+        ),
     ],
     home: Home = None,
     space: Space = None,

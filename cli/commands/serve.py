@@ -50,6 +50,10 @@ def serve(
     log_queries: Annotated[
         bool, typer.Option("--log-queries", help="Also write what is searched for to the log.")
     ] = False,
+    fetch: Annotated[
+        bool,
+        typer.Option("--fetch", help="Also show pictures that lie at URLs which a manifest named, by fetching them."),
+    ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Show the index in a browser, and answer programs over HTTP, until Ctrl-C.
@@ -64,7 +68,12 @@ def serve(
     from topicidx.service.server import serve as serve_index
 
     options = ServiceOptions(
-        host=host, port=port, token=token or None, allowed_hosts=tuple(allowed_host or ()), log_queries=log_queries
+        host=host,
+        port=port,
+        token=token or None,
+        allowed_hosts=tuple(allowed_host or ()),
+        log_queries=log_queries,
+        fetch=fetch,
     )
     settings = Settings.load(home=home, space=space, store=store, collection=collection, match=match)
 

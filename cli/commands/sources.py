@@ -12,6 +12,7 @@ from topicidx.cli.console import print_json, printable, results, status
 from topicidx.cli.options import Collection, Home, Json, Store
 from topicidx.errors import SourceError, StoreNotFoundError
 from topicidx.indexer.locations import store_address_of
+from topicidx.post import PictureFile
 from topicidx.settings import Settings
 
 #: Pictures that are looked for below a source's new root.
@@ -56,7 +57,7 @@ def sources(home: Home = None, store: Store = None, collection: Collection = Non
 
 def relocate(
     name: Annotated[str, typer.Argument(help="The source, as `topicidx sources` names it.", show_default=False)],
-    root: Annotated[Path, typer.Argument(help="The folder that its pictures lie in now.", show_default=False)],
+    root: Annotated[str, typer.Argument(help="The folder or URL that its pictures lie in now.", show_default=False)],
     home: Home = None,
     store: Store = None,
     collection: Collection = None,
@@ -67,6 +68,7 @@ def relocate(
     from topicidx.indexer.conditions import Equals
     from topicidx.indexer.keys import file_of
     from topicidx.indexer.sources import SourceRegistry
+    from topicidx.indexer.sources.places import place_of
     from topicidx.indexer.store import PointFilter
     from topicidx.indexer.stores import open_store
 
@@ -81,10 +83,11 @@ def relocate(
         of_source = PointFilter(where=Equals("source", (name,)))
         records = opened.scroll(["image"], of_source) if name in in_store else iter(())
         keys = [str(record.payload["image"]) for record in islice(records, _SAMPLE)]
-    found = sum(file_of(key, root.absolute()).is_file() for key in keys)
-    if keys and not found and not force and root.is_dir():
+    place = place_of(root)
+    found = sum(_is_there(file_of(key, place)) for key in keys) if isinstance(place, Path) else len(keys)
+    if keys and not found and not force and place.is_dir():
         raise SourceError(
-            f"none of {len(keys)} pictures of {name!r} is below {root}, such as {printable(keys[0])}; name the folder that "
+            f"none of {len(keys)} pictures of {name!r} is below {place}, such as {printable(keys[0])}; name the folder that "
             "takes the place of the old root, or use --force"
         )
     old = registry.relocate(name, root, in_store=in_store)
@@ -118,3 +121,7 @@ def forget(
         print(f"{name}: {removed} pictures would be removed; the store would hold {points}")
     else:
         print(f"{name}: {removed} pictures removed; the store holds {points} (`topicidx rollback` brings them back)")
+
+
+def _is_there(file: PictureFile) -> bool:
+    return isinstance(file, Path) and file.is_file()

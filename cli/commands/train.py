@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import click
 import typer
 
 from topicidx.cli.console import Show, print_json, progress_bar, status
@@ -27,7 +28,13 @@ LAYERS: dict[str, str] = {"inception4e": "tail", "head": "head", "all": "all"}
 
 def train(
     source: Annotated[
-        Path, typer.Argument(help="A folder of captioned pictures, or a manifest (.csv, .jsonl).", show_default=False)
+        str,
+        typer.Argument(
+            help="A folder of captioned pictures, a manifest (.csv, .jsonl, .parquet), WebDataset's tar files, Instagram's "
+            "export, or the URL of one of these.",
+            show_default=False,
+            click_type=click.Path(),
+        ),
     ],
     home: Home = None,
     space: Space = None,

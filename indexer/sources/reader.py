@@ -1,52 +1,57 @@
-"""Source: a folder or manifest read as Posts."""
+"""Source: a folder, manifest, WebDataset or export read as Posts."""
 
 import logging
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path, PurePath
-from typing import TypeVar
+from typing import Literal
 
 from topicidx.embedders.pictures import SUFFIXES
+from topicidx.embedders.stored_files import StoredFile, file_system, is_url
 from topicidx.errors import SourceError
-from topicidx.indexer.keys import image_key, source_name
+from topicidx.indexer.keys import image_key, source_name, url_key
+from topicidx.indexer.sources import instagram, webdataset
+from topicidx.indexer.sources.folder import Lookup, captions_beside, cities_by_folder, pictures_at, pictures_in
+from topicidx.indexer.sources.places import SourcePlace, Url, is_below, path_below, place_of
 from topicidx.indexer.sources.table import Entry, read_entries, read_manifest, stands_together
-from topicidx.post import Post
-
-K = TypeVar("K")
+from topicidx.post import PictureFile, Post
 
 logger = logging.getLogger(__name__)
 
 #: A folder's own captions: ours, and Hugging Face's.
 FOLDER_MANIFESTS = ("captions.csv", "metadata.csv")
-MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl"})
-
-#: Names that say what a folder holds, not where its pictures were taken.
-_NO_CITIES = frozenset({
-    "camera", "dcim", "download", "downloads", "image", "images", "img", "imgs", "media", "photo", "photos", "picture",
-    "pictures", "test", "train", "val", "validation",
-})  # fmt: skip
+MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet"})
+#: What a source is made of.
+Kind = Literal["folder", "manifest", "webdataset", "instagram"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """The pictures that `manifest` lists, or without one every picture in `folder`.
+    """Pictures with what is said of them, of one of four kinds, on this machine or at a URL.
 
-    name: the first part of every image key, which goes on with the path below `root`. city: for all pictures, over
-    whatever the source says. nested: names and roots of sources below the root, whose pictures keep their keys.
-    folder_city: take the city from sub-folder names, where they look like a list of cities.
+    A folder is every picture in it, a manifest what its rows name or hold, a WebDataset what its tar files hold, an export of
+    Instagram the pictures of its posts.
+
+    name: the first part of every image key, which goes on with the path below `root`. folder: what is read, all of the root or
+    a part of it. manifest: the table, or one tar file. city: for all pictures, over whatever the source says. nested: names and
+    roots of sources below the root, whose pictures keep their keys. folder_city: take the city from sub-folder names, where they
+    look like a list of cities. wanted: which archives (tar files) are read at all, by their keys.
     """
 
     name: str
-    root: Path
-    folder: Path
-    manifest: Path | None = None
+    root: SourcePlace
+    folder: SourcePlace
+    manifest: SourcePlace | None = None
     city: str | None = None
     folder_city: bool = True
-    nested: tuple[tuple[str, Path], ...] = ()
+    nested: tuple[tuple[str, SourcePlace], ...] = ()
+    kind: Kind = "folder"
+    wanted: Callable[[str], bool] = field(default=lambda key: True, compare=False)
 
-    def keyed(self, name: str, root: Path, nested: Iterable[tuple[str, Path]] = ()) -> "Source":
+    def keyed(self, name: str, root: SourcePlace, nested: Iterable[tuple[str, SourcePlace]] = ()) -> "Source":
         """The same pictures with the keys that another name and root give them, or those of sources nested in it."""
         return replace(self, name=name, root=root, nested=tuple(nested))
 
@@ -54,11 +59,11 @@ class Source:
         """The pictures, in the order of the manifest or of their paths, each once; files need not exist or be whole.
 
         Captions come from the manifest, from `captions.csv` or `metadata.csv` in the folder, or from NAME.txt beside
-        NAME.jpg (a caption a line). Raises SourceError where there are none.
+        NAME.jpg (a caption a line). Of manifests and WebDatasets nothing is held in memory. Raises SourceError where there are
+        none.
         """
-        found = self._listed() if self.manifest else self._in_folder()
         empty = True
-        for post in found:
+        for post in self._read():
             empty = False
             yield post
         if empty:
@@ -67,39 +72,67 @@ class Source:
             )
 
     def captions(self) -> Iterator[tuple[str, ...]]:
-        """The captions of each picture that has any, in the order of `posts`.
-
-        Of a manifest in which the rows of each picture follow one another nothing is held in memory.
-        """
-        if self.manifest is not None and stands_together(self.manifest):
+        """The captions of each picture that has any, in the order of `posts`."""
+        if self.kind == "manifest" and self.manifest is not None and stands_together(self.manifest):
             yield from (tuple(entry.captions) for _, entry in read_entries(self.manifest) if entry.captions)
         else:
             yield from (post.captions for post in self.posts() if post.captions)
 
-    def _listed(self) -> Iterator[Post]:
-        assert self.manifest is not None
-        lookup: _Lookup | None = None
-        gathered: dict[str, tuple[Path, Entry]] = {}
-        for written, entry in read_manifest(self.manifest).items():
-            path = self.folder / written
-            if not os.path.exists(path):  # noqa: PTH110 Path.exists raises for names that are too long
-                lookup = lookup or _Lookup(self.folder, list(_pictures(self.folder)))
-                path = lookup.find(written) or path
-            _gather(gathered, self._key(path), path, entry)
-        # The same cities as when the folder is read without its manifest.
-        within = [path.is_relative_to(self.folder) and path.parent != self.folder for path, _ in gathered.values()]
-        cities = self._cities_by_folder(list(_pictures(self.folder))) if any(within) else {}
-        for inside, (key, (path, entry)) in zip(within, gathered.items(), strict=True):
-            city = cities.get(path.relative_to(self.root).parts[0]) if inside else None
-            yield self._post(path, key, entry, city)
+    def _read(self) -> Iterator[Post]:
+        if self.kind == "webdataset":
+            return self._in_shards()
+        if self.kind == "instagram":
+            assert isinstance(self.folder, Path)
+            return self._listed(_once(instagram.read_export(self.folder)), _Names(self.folder))
+        if self.manifest is not None:
+            names = _Names(self.folder) if isinstance(self.folder, Path) else None
+            return self._listed(read_manifest(self.manifest, names.same if names else None), names)
+        return self._in_url() if isinstance(self.folder, Url) else self._in_folder(self.folder)
 
-    def _in_folder(self) -> Iterator[Post]:
-        pictures = list(_pictures(self.folder))
+    def _in_shards(self) -> Iterator[Post]:
+        shards = [self.manifest] if self.manifest else webdataset.shards_in(self.folder)
+        for shard in shards:
+            for post in webdataset.read_shard(self.name, self.root, shard, self.wanted):
+                yield replace(post, city=self.city or post.city)
+
+    def _listed(self, entries: Iterator[tuple[str, Entry]], names: "_Names | None") -> Iterator[Post]:
+        cities: dict[str, str] | None = None
+        for written, entry in entries:
+            if entry.file is not None:
+                base = self.manifest.parent if self.manifest is not None else self.folder
+                yield self._post(entry.file, self._key(base / written), entry, None)
+            elif is_url(written):
+                yield self._post(StoredFile(written), url_key(self.name, written), entry, None)
+            elif names is None:
+                place = self.folder / written
+                yield self._post(StoredFile(str(place)), self._key(place), entry, None)
+            else:
+                path, city = names.path(written), None
+                if self.kind == "manifest" and is_below(path, self.folder) and path.parent != self.folder:
+                    if cities is None:  # the same as when the folder is read without its manifest
+                        cities = self._cities_by_folder()
+                    city = cities.get(path_below(path, self.root).parts[0])
+                yield self._post(path, self._key(path), entry, city)
+
+    def _in_url(self) -> Iterator[Post]:
+        """As `_in_folder`, by what the folder's listing tells."""
+        assert isinstance(self.folder, Url)
+        entries: dict[str, Entry] = {}
+        for manifest in (self.folder / name for name in FOLDER_MANIFESTS):
+            system, path = file_system(str(manifest))
+            if system.exists(path):
+                entries = {(self.folder / written).text: entry for written, entry in read_manifest(manifest)}
+                break
+        cities = self._cities_by_folder()
+        for place, file, beside in pictures_at(self.folder):
+            entry = entries.get(place.text) or Entry(captions=captions_beside(beside) if beside else [])
+            yield self._post(file, self._key(place), entry, cities.get(path_below(place, self.root).parts[0]))
+
+    def _in_folder(self, folder: Path) -> Iterator[Post]:
+        pictures = list(pictures_in(folder))
         entries = self._folder_entries(pictures)
-        cities = self._cities_by_folder(pictures)
-        nested = {
-            root: self._nested_posts(name, root) for name, root in self.nested if root.is_relative_to(self.folder)
-        }
+        cities = self._cities_by_folder()
+        nested = {root: self._nested_posts(name, root) for name, root in self.nested if is_below(root, folder)}
         seen: set[str] = set()
         for path in pictures:
             key = self._key(path)
@@ -110,22 +143,21 @@ class Source:
                 continue
             seen.add(key)
             entry = entries.get(path)
-            within = [root for root in nested if path.is_relative_to(root)]
+            within = [root for root in nested if is_below(path, root)]
             own = nested[max(within, key=lambda root: len(root.parts))].get(path) if within else None
             if own is not None and (entry is None or own.captions or own.payload):  # what its own source says of it
                 yield own
             else:
-                city = cities.get(path.relative_to(self.root).parts[0])
-                yield self._post(path, key, entry or Entry(captions=_beside(path)), city)
+                city = cities.get(path_below(path, self.root).parts[0])
+                beside = path.with_suffix(".txt")
+                yield self._post(path, key, entry or Entry(captions=captions_beside(beside)), city)
 
-    def _cities_by_folder(self, pictures: list[Path]) -> dict[str, str]:
-        if not self.folder_city:
-            return {}
+    def _cities_by_folder(self) -> dict[str, str]:
         # Of the whole source: a part of it would not look like a list of cities any more.
-        return _folder_cities(self.root, pictures if self.folder == self.root else list(_pictures(self.root)))
+        return cities_by_folder(self.root) if self.folder_city else {}
 
-    def _nested_posts(self, name: str, root: Path) -> dict[Path, Post]:
-        others = [(other, below) for other, below in self.nested if below != root and below.is_relative_to(root)]
+    def _nested_posts(self, name: str, root: SourcePlace) -> dict[PictureFile, Post]:
+        others = [(other, below) for other, below in self.nested if below != root and is_below(below, root)]
         own = Source(name, root, root, None, self.city, self.folder_city, tuple(others))
         try:
             return {post.path: post for post in own.posts()}
@@ -133,18 +165,18 @@ class Source:
             return {}
 
     def _folder_entries(self, pictures: list[Path]) -> dict[Path, Entry]:
-        inside = [folder for folder in (self.folder, *self.folder.parents) if folder.is_relative_to(self.root)]
+        inside = [folder for folder in (self.folder, *self.folder.parents) if folder.is_relative_to(self.root)]  # type: ignore[union-attr]
         for manifest in (folder / name for folder in inside for name in FOLDER_MANIFESTS):
             if manifest.is_file():
-                lookup = _Lookup(manifest.parent, pictures)
-                gathered: dict[Path, tuple[Path, Entry]] = {}
+                lookup = Lookup(manifest.parent, pictures)
+                gathered: dict[Path, Entry] = {}
                 missing: list[str] = []
-                for written, entry in read_manifest(manifest).items():
+                for written, entry in read_manifest(manifest, lookup.same):
                     path = lookup.find(written)
-                    if path is not None:
-                        _gather(gathered, path, path, entry)
-                    else:
+                    if path is None:
                         missing.append(written)
+                    else:
+                        gathered[path] = entry
                 if missing and self.folder == manifest.parent:
                     logger.warning(
                         "%s names %d pictures that are not in the folder, such as %r",
@@ -152,106 +184,100 @@ class Source:
                         len(missing),
                         missing[0],
                     )
-                return dict(gathered.values())
+                return gathered
         return {}
 
-    def _post(self, path: Path, key: str, entry: Entry, folder_city: str | None) -> Post:
+    def _post(self, file: PictureFile, key: str, entry: Entry, folder_city: str | None) -> Post:
         city = self.city or entry.city or folder_city
-        return Post(key, path, tuple(entry.captions), city, entry.payload)
+        return Post(key, file, tuple(entry.captions), city, entry.payload)
 
-    def _key(self, path: Path) -> str:
+    def _key(self, place: SourcePlace) -> str:
         # Links are not resolved: a link inside the root is a place inside the root.
-        owners = [(self.name, self.root), *(owner for owner in self.nested if path.is_relative_to(owner[1]))]
+        owners = [(self.name, self.root), *(owner for owner in self.nested if is_below(place, owner[1]))]
         name, root = max(owners, key=lambda owner: len(owner[1].parts))
-        return image_key(name, PurePath(os.path.relpath(path, root)))
+        return image_key(name, path_below(place, root))
 
 
-def open_source(path: Path, *, city: str | None = None, folder_city: bool = True) -> Source:
-    """The source at `path`, named after its root: a folder, or a manifest (.csv, .jsonl) and the folder it lies in.
+def open_source(written: Path | str, *, city: str | None = None, folder_city: bool = True) -> Source:
+    """The source at a path or URL, named after its root.
 
-    Raises SourceError where `path` is neither.
+    A folder of pictures, a manifest (.csv, .jsonl, .parquet) and the folder it lies in, a tar file or a folder of tar files
+    (WebDataset), or Instagram's export of one's own data. Raises SourceError where there is none of these.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100 links in it are kept: they are how people name their folders
-    if path.is_dir():
-        return Source(source_name(path.name), path, path, None, city, folder_city)
-    if not path.exists():
-        raise SourceError(f"there is nothing at {path}; give a folder of pictures, or a manifest (.csv, .jsonl)")
-    if path.suffix.lower() not in MANIFEST_SUFFIXES:
-        raise SourceError(
-            f"{path} is neither a folder nor a manifest; give a folder of pictures, or a .csv or .jsonl file"
-        )
-    return Source(source_name(path.parent.name), path.parent, path.parent, path, city, folder_city)
+    place = place_of(written)
+    folder, kind, manifest = _what_is_at(place)
+    name = source_name(folder.name) if isinstance(folder, Path) else _name_of(folder)
+    return Source(name, folder, folder, manifest, city, folder_city, (), kind)
 
 
-def _gather(gathered: dict[K, tuple[Path, Entry]], key: K, path: Path, entry: Entry) -> None:
-    """Rows that spell one picture in several ways are one entry."""
-    known = gathered.setdefault(key, (path, entry))[1]
-    if known is not entry:
-        known.captions += entry.captions
+def _what_is_at(place: SourcePlace) -> tuple[SourcePlace, Kind, SourcePlace | None]:
+    """The folder of a source, what it is made of, and its table or tar file."""
+    suffix = place.suffix.lower()
+    if isinstance(place, Url):
+        if suffix in MANIFEST_SUFFIXES:
+            return place.parent, "manifest", place
+        if suffix == webdataset.SUFFIX:
+            return place.parent, "webdataset", place
+    elif not place.is_dir():
+        if not place.exists():
+            raise SourceError(
+                f"there is nothing at {place}; give a folder of pictures, a manifest (.csv, .jsonl, .parquet), a .tar, or a URL"
+            )
+        if suffix == webdataset.SUFFIX:
+            return place.parent, "webdataset", place
+        if suffix not in MANIFEST_SUFFIXES:
+            raise SourceError(
+                f"{place} is neither a folder nor a manifest; give a folder of pictures, or a .csv, .jsonl, .parquet or .tar file"
+            )
+        return place.parent, "manifest", place
+    elif instagram.posts_files(place):
+        return place, "instagram", None
+    if _is_shards(place):
+        return place, "webdataset", None
+    return place, "folder", None
 
 
-class _Lookup:
-    """Finds the picture a manifest means, by path or by name, where case or Unicode normal form differ too."""
-
-    def __init__(self, root: Path, pictures: list[Path]) -> None:
-        self._paths: dict[str, Path | None] = {}
-        self._names: dict[str, Path | None] = {}
-        self._exact: dict[str, Path] = {}
-        for path in pictures:
-            relative = path.relative_to(root).as_posix()
-            self._exact[relative] = path
-            # A name that two pictures share means neither of them.
-            for found, name in ((self._paths, _plain(relative)), (self._names, _plain(path.name))):
-                found[name] = path if name not in found else None
-
-    def find(self, written: str) -> Path | None:
-        written = written.strip().removeprefix("./")
-        plain = _plain(written)
-        return self._exact.get(written) or self._paths.get(plain) or self._names.get(plain)
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _pictures(root: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        if Path(error.filename) == root:
-            raise SourceError(f"cannot read the folder {root}: {error.strerror}") from error
-        logger.warning("passed over the folder %s: %s", error.filename, error.strerror)
-
-    for folder, folders, files in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if PurePath(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield Path(folder, name)
-
-
-def _beside(path: Path) -> list[str]:
+def _is_shards(folder: SourcePlace) -> bool:
+    """Whether there are tar files in the folder and no pictures beside them."""
+    if isinstance(folder, Path):
+        names = [path.suffix.lower() for path in folder.iterdir()] if os.access(folder, os.R_OK | os.X_OK) else []
+        return webdataset.SUFFIX in names and next(chain(pictures_in(folder)), None) is None
+    system, path = file_system(folder.text)
     try:
-        text = path.with_suffix(".txt").read_text(encoding="utf-8-sig", errors="replace")
-    except (OSError, ValueError):
-        return []
-    return [line.strip() for line in text.splitlines() if line.strip()]
+        names = [PurePath(str(name)).suffix.lower() for name in system.ls(path, detail=False)]
+    except Exception:  # a folder that cannot be listed says so when it is read
+        return False
+    return webdataset.SUFFIX in names and not SUFFIXES & set(names)
 
 
-def _folder_cities(root: Path, pictures: list[Path]) -> dict[str, str]:
-    """City by first sub-folder: where all pictures lie in at least two sub-folders that could be names of places."""
-    first = {path.relative_to(root).parts[0] for path in pictures if len(path.relative_to(root).parts) > 1}
-    flat = [path for path in pictures if path.parent == root]
-    names = {name: os.fsencode(name).decode("utf-8", "replace").replace("_", " ").strip() for name in first}
-    if len(first) < 2 or any(
-        name.casefold() in _NO_CITIES or any(char.isdigit() for char in name) for name in names.values()
-    ):
-        return {}
-    if flat:
-        logger.warning(
-            "the names of the sub-folders of %s, such as %r, are not taken for cities, because %d pictures, such as %r, lie "
-            "beside them; move these into a sub-folder of their own, or name cities in a column `city`",
-            root,
-            min(names.values()),
-            len(flat),
-            min(path.name for path in flat),
-        )
-        return {}
-    return names
+class _Names:
+    """The files that a manifest of this machine means by what is written in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lookup: Lookup | None = None
+
+    def path(self, written: str) -> Path:
+        """The file, found by case and normal form too where there is none of exactly this name."""
+        path = self._folder / written
+        if not os.path.exists(path):  # noqa: PTH110 Path.exists raises for names that are too long
+            self._lookup = self._lookup or Lookup(self._folder, pictures_in(self._folder))
+            path = self._lookup.find(written) or path
+        return path
+
+    def same(self, written: str) -> str:
+        """What is the same for all ways to write one file."""
+        return written if is_url(written) else unicodedata.normalize("NFC", os.path.normpath(self.path(written)))
+
+
+def _name_of(folder: Url) -> str:
+    return source_name(folder.name.replace(":", "-"))
+
+
+def _once(entries: Iterator[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:
+    """The entries of pictures that were not met before."""
+    seen: set[str] = set()
+    for written, entry in entries:
+        if written not in seen:
+            seen.add(written)
+            yield written, entry

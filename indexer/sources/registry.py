@@ -1,16 +1,18 @@
 """SourceRegistry: the table of a store's sources, from their names to the roots their pictures lie under."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from filelock import FileLock
 
 from topicidx.atomic import write_file
+from topicidx.embedders.stored_files import is_url
 from topicidx.errors import SourceError, StoreDamagedError
 from topicidx.indexer.keys import file_of, source_of
+from topicidx.indexer.sources.places import SourcePlace, Url, is_below, place_of
 from topicidx.indexer.sources.reader import Source
+from topicidx.post import PictureFile
 
 FILE_NAME = "sources.json"
 
@@ -39,7 +41,7 @@ class SourceRegistry:
         their keys; another folder of the same name gets a number, unless `name` names it. taken: names that the store has
         pictures of. Raises SourceError where the name means other pictures, or may do so.
         """
-        known = [(known, root) for known, root in self.roots.items() if source.folder.is_relative_to(root)]
+        known = [(known, root) for known, root in self.roots.items() if is_below(source.folder, root)]
         if known:
             found, root = max(known, key=lambda item: len(item[1].parts))
             if name not in (None, found):
@@ -67,25 +69,25 @@ class SourceRegistry:
             )
         return source.keyed(found, source.root, self._below(source.root))
 
-    def relocate(self, name: str, root: Path, *, in_store: Iterable[str] = ()) -> Path | None:
+    def relocate(self, name: str, root: str | Path, *, in_store: Iterable[str] = ()) -> SourcePlace | None:
         """Note that a source's pictures lie below `root` now, and give the root they had.
 
         in_store: names that the store has pictures of, though their roots are not known here. Raises SourceError for an unknown
         name, a root that is no folder or that is another source's.
         """
-        root = Path(os.path.abspath(root))  # noqa: PTH100 links in it are kept, as in `open_source`
-        if not root.is_dir():
-            raise SourceError(f"there is no folder {root}; name the one that the pictures of {name!r} lie in now")
+        place = place_of(root)
+        if isinstance(place, Path) and not place.is_dir():
+            raise SourceError(f"there is no folder {place}; name the one that the pictures of {name!r} lie in now")
         with self._locked():
             self.roots = self._read()
             if name not in self.roots and name not in set(in_store):
                 known = ", ".join(sorted({*self.roots, *in_store})) or "none"
                 raise SourceError(f"there is no source {name!r}; the store knows {known}")
-            other = next((other for other, known in self.roots.items() if known == root and other != name), None)
+            other = next((other for other, known in self.roots.items() if known == place and other != name), None)
             if other is not None:
-                raise SourceError(f"{root} is where the source {other!r} lies; two sources cannot share a root")
+                raise SourceError(f"{place} is where the source {other!r} lies; two sources cannot share a root")
             old = self.roots.get(name)
-            self._write({**self.roots, name: root})
+            self._write({**self.roots, name: place})
         return old
 
     def remove(self, name: str) -> None:
@@ -95,7 +97,7 @@ class SourceRegistry:
             if name in self.roots:
                 self._write({known: root for known, root in self.roots.items() if known != name})
 
-    def add(self, roots: Mapping[str, Path]) -> dict[str, Path]:
+    def add(self, roots: Mapping[str, SourcePlace]) -> dict[str, SourcePlace]:
         """Note those of these roots whose names the table does not have, and give them."""
         with self._locked():
             self.roots = self._read()
@@ -104,25 +106,28 @@ class SourceRegistry:
                 self._write({**self.roots, **new})
         return new
 
-    def file_of(self, key: str) -> Path | None:
-        """The file that an image key means, or None where its source is not known here."""
+    def file_of(self, key: str, at: object = None) -> PictureFile | None:
+        """The file that an image key means, or None where its source is not known here. at: as its payload has it."""
         root = self.roots.get(source_of(key))
-        return file_of(key, root) if root else None
+        return file_of(key, root, at) if root else None
 
-    def _below(self, root: Path) -> list[tuple[str, Path]]:
-        return [(name, other) for name, other in self.roots.items() if other != root and other.is_relative_to(root)]
+    def _below(self, root: SourcePlace) -> list[tuple[str, SourcePlace]]:
+        return [(name, other) for name, other in self.roots.items() if other != root and is_below(other, root)]
 
     def _locked(self) -> FileLock:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self._file.with_suffix(".lock"))
 
-    def _write(self, roots: Mapping[str, Path]) -> None:
+    def _write(self, roots: Mapping[str, SourcePlace]) -> None:
         write_file(self._file, json.dumps({name: str(root) for name, root in roots.items()}, indent=2) + "\n")
         self.roots = dict(roots)
 
-    def _read(self) -> dict[str, Path]:
+    def _read(self) -> dict[str, SourcePlace]:
         try:
-            return {name: Path(root) for name, root in json.loads(self._file.read_text(encoding="utf-8")).items()}
+            return {
+                name: Url(root) if is_url(root) else Path(root)
+                for name, root in json.loads(self._file.read_text(encoding="utf-8")).items()
+            }
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, AttributeError, TypeError) as error:

@@ -1,60 +1,72 @@
-"""Manifests: tables (.csv, .jsonl) with one row for a picture or for a caption, gathered by picture."""
+"""Manifests: tables (.csv, .jsonl, .parquet) with one row for a picture or for a caption, gathered by picture.
+
+Whatever their size they are read in constant memory."""
 
 import csv
 import json
 import logging
 import math
 import posixpath
+import sqlite3
 import unicodedata
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import groupby
 from typing import Any
 
-import numpy as np
-
+from topicidx.embedders.stored_files import StoredFile, picture_file
 from topicidx.errors import SourceError
+from topicidx.indexer.sources.distinct import Distinct
+from topicidx.indexer.sources.places import SourcePlace, open_text
 from topicidx.post import JsonValue
 
 logger = logging.getLogger(__name__)
 
-IMAGE_COLUMNS = ("image", "file_name", "filename", "file", "path")
+IMAGE_COLUMNS = ("image", "file_name", "filename", "file", "path", "url")
 CAPTION_COLUMNS = ("caption", "captions", "text")
 CITY_COLUMN = "city"
+#: What a row of a table that holds its pictures has its picture under: no name that a column can have.
+FILE = "\0file"
 
 
 @dataclass
 class Entry:
-    """What a manifest says of one picture: its captions in order, the city and the other columns of its first row."""
+    """What a manifest says of one picture: its captions in order, the city and the other columns of its first row.
+
+    file: the picture itself, where the manifest holds it.
+    """
 
     captions: list[str] = field(default_factory=list)
     city: str | None = None
     payload: dict[str, JsonValue] = field(default_factory=dict)
+    file: StoredFile | None = None
 
 
-def read_manifest(path: Path) -> dict[str, Entry]:
-    """The entries of a manifest by the image as written in it, in the order of their first rows.
+def read_manifest(path: SourcePlace, same: Callable[[str], str] | None = None) -> Iterator[tuple[str, Entry]]:
+    """The entries of a manifest with the image as written in it, in the order of their first rows, each picture once.
 
-    The image column is one of image, file_name, filename, file, path; captions are in caption, captions or text (in
-    .jsonl also a list); city is optional; other columns become payload. Raises SourceError that names the line.
+    The image column is one of image, file_name, filename, file, path, url; captions are in caption, captions or text (in
+    .jsonl and .parquet also a list); city is optional; other columns become payload. What does not fit the memory because the
+    rows of pictures lie apart is put in order on the disk. same: what is the same for all ways to write one picture; by default
+    its path in normal form. Raises SourceError that names the line.
     """
-    entries: dict[str, Entry] = {}
-    for image, entry in read_entries(path):
-        known = entries.setdefault(image, entry)
-        if known is not entry:
-            known.captions += entry.captions
-    return entries
+    same = same or _normal
+    return read_entries(path) if stands_together(path, same) else _gathered(path, same)
 
 
-def read_entries(path: Path) -> Iterator[tuple[str, Entry]]:
+def read_entries(path: SourcePlace) -> Iterator[tuple[str, Entry]]:
     """As `read_manifest`, without holding them: a picture whose rows do not stand together comes several times."""
     found: tuple[str, Entry] | None = None
     for image, row, caption_column, image_column in _checked_rows(path):
         if found is None or found[0] != image:
             if found is not None:
                 yield found
-            found = image, Entry(city=_city(row), payload=_payload(row, image_column, caption_column))
+            file = row.get(FILE)
+            found = image, Entry(
+                city=_city(row), payload=_payload(row, image_column, caption_column),
+                file=file if isinstance(file, StoredFile) else None,
+            )  # fmt: skip
         if caption_column is not None:
             found[1].captions += _captions(row.get(caption_column))
     if found is None:
@@ -62,25 +74,51 @@ def read_entries(path: Path) -> Iterator[tuple[str, Entry]]:
     yield found
 
 
-def stands_together(path: Path) -> bool:
+def stands_together(path: SourcePlace, same: Callable[[str], str] | None = None) -> bool:
     """True where the rows of each picture follow one another, so that `read_entries` gives each picture once.
 
-    Memory: 8 bytes a picture. Raises SourceError as `read_manifest` does.
+    Raises SourceError as `read_manifest` does.
     """
-    digests, before = array("q"), None
-    for image, *_ in _checked_rows(path):
-        if image != before:
-            digests.append(hash(posixpath.normpath(unicodedata.normalize("NFC", image).strip())))
-            before = image
-    return len(np.unique(np.array(digests, dtype=np.int64))) == len(digests)
+    before = None
+    with closing(Distinct()) as images:
+        for image, *_ in _checked_rows(path, pictures=False):
+            if image != before:
+                images.add((same or _normal)(image))
+                before = image
+        return images.distinct()
 
 
-def _checked_rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue], str | None, str]]:
-    """Each row with the image that it names, and the columns of captions and images."""
+def _gathered(path: SourcePlace, same: Callable[[str], str]) -> Iterator[tuple[str, Entry]]:
+    """The entries of all rows of each picture, by a database that lies on the disk where it is large."""
+    with closing(sqlite3.connect("", check_same_thread=False)) as rows:
+        rows.execute("CREATE TABLE pictures (id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+        rows.execute("CREATE TABLE rows (picture INTEGER, image TEXT, entry TEXT)")
+        for image, entry in read_entries(path):
+            name = json.dumps(same(image))  # in ASCII: half characters are no text to a database
+            rows.execute("INSERT OR IGNORE INTO pictures (name) VALUES (?)", (name,))
+            said = json.dumps([entry.captions, entry.city, entry.payload])
+            rows.execute(
+                "INSERT INTO rows SELECT id, ?, ? FROM pictures WHERE name = ?", (json.dumps(image), said, name)
+            )
+        found = rows.execute("SELECT picture, image, entry FROM rows ORDER BY picture, rowid")
+        for _, rows_of_one in groupby(found, key=lambda row: row[0]):
+            first, *others = ((json.loads(image), json.loads(said)) for _, image, said in rows_of_one)
+            image, (captions, city, payload) = first
+            yield image, Entry(captions + [text for _, said in others for text in said[0]], city, payload)
+
+
+def _normal(image: str) -> str:
+    return posixpath.normpath(unicodedata.normalize("NFC", image).strip())
+
+
+def _checked_rows(
+    path: SourcePlace, *, pictures: bool = True
+) -> Iterator[tuple[str, Mapping[str, Any], str | None, str]]:
+    """Each row with the image that it names, and the columns of captions and images. pictures: with those that it holds."""
     same = path.suffix.lower() != ".jsonl"  # the columns, in all rows
     columns: tuple[str, str | None] | None = None
     try:
-        for line, row in _rows(path):
+        for line, row in _rows(path, pictures):
             image_column, caption_column = columns = (same and columns) or _columns(path, row)
             image = row.get(image_column)
             if not isinstance(image, str) or not image.strip():
@@ -90,7 +128,7 @@ def _checked_rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue], st
                 )
             yield image, row, caption_column, image_column
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise SourceError(
             f"{path} is not UTF-8 text ({error.reason} at byte {_undecodable_byte(path)}); save it as UTF-8"
@@ -99,9 +137,14 @@ def _checked_rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue], st
         raise SourceError(f"{path} is no CSV file that can be read: {error}") from error
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
-    if path.suffix.lower() == ".jsonl":
-        with path.open(encoding="utf-8-sig") as file:
+def _rows(path: SourcePlace, pictures: bool) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if path.suffix.lower() == ".parquet":
+        from topicidx.indexer.sources.parquet import read_rows
+
+        for number, row in read_rows(path, pictures=pictures):
+            yield number, {_column(name): value for name, value in row.items()}
+    elif path.suffix.lower() == ".jsonl":
+        with open_text(path) as file:
             for line, text in enumerate(file, start=1):
                 if text.strip():
                     try:
@@ -112,7 +155,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
                         raise SourceError(f"{path}, line {line}: not a JSON object")
                     yield line, {_column(name): value for name, value in row.items()}
     else:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             header = file.readline()
             file.seek(0)
             reader = csv.DictReader(file, restkey="", delimiter=_delimiter(header))
@@ -126,12 +169,12 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, JsonValue]]]:
                 yield reader.line_num, row
 
 
-def _columns(path: Path, row: Mapping[str, JsonValue]) -> tuple[str, str | None]:
+def _columns(path: SourcePlace, row: Mapping[str, Any]) -> tuple[str, str | None]:
     image = next((name for name in IMAGE_COLUMNS if name in row), None)
     if image is None:
         raise SourceError(
             f"{path} has no column for the picture: one of {', '.join(IMAGE_COLUMNS)} is needed, "
-            f"it has {', '.join(map(repr, row)) or 'none'}"
+            f"it has {', '.join(repr(name) for name in row if name != FILE) or 'none'}"
         )
     return image, next((name for name in CAPTION_COLUMNS if name in row), None)
 
@@ -143,8 +186,17 @@ def _delimiter(header: str) -> str:
 
 def _column(name: str) -> str:
     """Column names are known in any case and with spaces round them; others stay as they are."""
+    if name == FILE:
+        return name
     known = name.strip().casefold()
     return known if known in {*IMAGE_COLUMNS, *CAPTION_COLUMNS, CITY_COLUMN} else name
+
+
+def entry_of(row: Mapping[str, Any]) -> Entry:
+    """The entry of a picture that is told of by names and JSON values, as a row of a manifest tells of it."""
+    named = {_column(name): value for name, value in row.items()}
+    column = next((name for name in CAPTION_COLUMNS if name in named), None)
+    return Entry(_captions(named.get(column)) if column else [], _city(named), _payload(named, "", column))
 
 
 def _captions(value: JsonValue) -> list[str]:
@@ -168,21 +220,21 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _undecodable_byte(path: Path) -> int:
+def _undecodable_byte(path: SourcePlace) -> int:
     try:
-        path.read_bytes().decode("utf-8")
+        picture_file(str(path)).read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         return error.start
     return 0
 
 
-def _city(row: Mapping[str, JsonValue]) -> str | None:
+def _city(row: Mapping[str, Any]) -> str | None:
     city = row.get(CITY_COLUMN)
     return _storable(city.strip()) or None if isinstance(city, str) else None
 
 
-def _payload(row: Mapping[str, JsonValue], image_column: str, caption_column: str | None) -> dict[str, JsonValue]:
-    taken = {image_column, caption_column, CITY_COLUMN}
+def _payload(row: Mapping[str, Any], image_column: str, caption_column: str | None) -> dict[str, JsonValue]:
+    taken = {image_column, caption_column, CITY_COLUMN, FILE}
     return {
         _storable(name): _storable(value)
         for name, value in row.items()

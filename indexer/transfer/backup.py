@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from topicidx.embedders.bundle import MANIFEST
 from topicidx.errors import TransferError
+from topicidx.indexer.sources.places import SourcePlace
 from topicidx.indexer.store import FieldType, PointBlock, VectorStore
 from topicidx.indexer.stores import SKIPPED, open_store
 from topicidx.indexer.totals import Totals
@@ -114,7 +115,7 @@ def write_backup(
     store: VectorStore,
     file: Path,
     *,
-    roots: dict[str, Path] | None = None,
+    roots: dict[str, SourcePlace] | None = None,
     skipped: bytes | None = None,
     space: "TopicSpace | None" = None,
     force: bool = False,

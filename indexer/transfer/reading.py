@@ -11,7 +11,9 @@ from uuid import UUID
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from topicidx.embedders.stored_files import is_url
 from topicidx.errors import InvalidPointError, TransferError
+from topicidx.indexer.sources.places import SourcePlace, Url
 from topicidx.indexer.store import Float32, Payload, PointBlock, validate_points
 from topicidx.indexer.stores import SKIPPED
 from topicidx.indexer.totals import Totals
@@ -45,7 +47,7 @@ class Backup:
     file: Path
     header: BackupHeader
     totals: Totals
-    sources: Mapping[str, Path]
+    sources: Mapping[str, SourcePlace]
     skipped: bytes | None
     space: tuple[str, ...]
     digests: Mapping[str, str]
@@ -93,7 +95,7 @@ class _Verification:
         self.file = file
         self.on_points = on_points
         self.header: BackupHeader | None = None
-        self.sources: dict[str, Path] = {}
+        self.sources: dict[str, SourcePlace] = {}
         self.skipped: bytes | None = None
         self.checksums: Checksums | None = None
         self.vectors: Float32 | None = None
@@ -205,13 +207,13 @@ def _block(file: Path, name: str, content: bytes, vectors: Float32) -> PointBloc
     return PointBlock(ids, vectors, payloads)
 
 
-def _sources(file: Path, content: bytes) -> dict[str, Path]:
+def _sources(file: Path, content: bytes) -> dict[str, SourcePlace]:
     written = _json(file, SOURCES, content)
     if not isinstance(written, dict) or not all(
         isinstance(root, str) and name and "/" not in name and "\0" not in root for name, root in written.items()
     ):
         raise damaged(file, f"{SOURCES} is no table of sources")
-    return {name: Path(root) for name, root in written.items()}
+    return {name: Url(root) if is_url(root) else Path(root) for name, root in written.items()}
 
 
 def _model(file: Path, name: str, model: type[Model], written: object) -> Model:

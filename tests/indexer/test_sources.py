@@ -323,13 +323,13 @@ def test_a_folder_name_that_is_not_utf8_gives_a_city_that_can_be_written(make: M
 
 
 def test_a_path_with_nothing_is_said_to_have_nothing(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"nothing at .*gone; give a folder of pictures, or a manifest"):
+    with pytest.raises(SourceError, match=r"nothing at .*gone; give a folder of pictures, a manifest"):
         open_source(tmp_path / "gone")
 
 
 @pytest.mark.parametrize("name", ["report.pdf", "photo.jpg", "captions.txt", "captions"])
 def test_a_file_that_is_no_manifest_is_refused(make: Make, name: str) -> None:
-    with pytest.raises(SourceError, match=r"neither a folder nor a manifest; give .*\.csv or \.jsonl"):
+    with pytest.raises(SourceError, match=r"neither a folder nor a manifest; give .*\.csv, \.jsonl, \.parquet or \.tar"):
         open_source(make(files={name: "x"}) / name)
 
 
