@@ -49,7 +49,7 @@ export class Drawing {
 
   /** The side of a thumbnail in CSS pixels, 0 where pictures are too near to one another. */
   get side() {
-    return this.spacing < NEAR && this.data.count > 1 ? 0 : Math.max(SMALLEST, Math.min(LARGEST, this.spacing * 1.05));
+    return this.spacing < NEAR && this.data.count > 1 ? 0 : Math.max(SMALLEST, Math.min(LARGEST, this.spacing * 0.55));
   }
 
   get radius() {
