@@ -22,8 +22,6 @@ _ARCHIVE = re.compile(r"([^/]+/(?:[^/]+/)*?[^/]+\.(?:tar|parquet))/", re.IGNOREC
 _ESCAPE = re.compile("%(?=[0-9A-Fa-f]{2})")
 _ESCAPED = re.compile("%([0-9A-Fa-f]{2})")
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
-#: Files that hold many pictures.
-_HOLDS_MANY = re.compile(r"[^/]*/.*?\.(?:tar|parquet)(?=/)", re.IGNORECASE | re.DOTALL)
 
 
 def image_key(source: str, relative: PurePath) -> str:
@@ -32,14 +30,13 @@ def image_key(source: str, relative: PurePath) -> str:
     A per cent sign that could be read as such an escape becomes %25, so that different paths never share a key (but for
     their Unicode normal form).
     """
+    return written_key(source, relative.as_posix())
+
+
+def written_key(source: str, written: str) -> str:
+    """As `image_key`, of a path in normal form with POSIX separators, or of a URL that the source names a picture by."""
     # The normal form first: in another one, an accent would hide that its letter is a hexadecimal digit.
-    path = _ESCAPE.sub("%25", unicodedata.normalize("NFC", relative.as_posix()))
-    return f"{source}/{_without_surrogates(path)}"
-
-
-def url_key(source: str, url: str) -> str:
-    """Source name and a URL that the source names a picture by."""
-    return f"{source}/{_without_surrogates(_ESCAPE.sub('%25', unicodedata.normalize('NFC', url)))}"
+    return f"{source}/{_without_surrogates(_ESCAPE.sub('%25', unicodedata.normalize('NFC', written)))}"
 
 
 def source_name(folder: str) -> str:
@@ -58,9 +55,8 @@ def point_id(key: str) -> uuid.UUID:
 
 
 def unit_of(key: str) -> str:
-    """What is read as one thing: the .tar or .parquet file that an image key goes through, or else the key itself."""
-    match = _HOLDS_MANY.match(key)
-    return match[0] if match else key
+    """What is read as one thing: the archive or table that holds the picture, or else the picture itself."""
+    return archive_of(key) or key
 
 
 def share_of(key: str) -> int:
@@ -110,6 +106,8 @@ def _forms(folder: Path, name: str) -> Iterator[str]:
 
 
 def _without_surrogates(text: str) -> str:
+    if text.isascii():
+        return text
     text = _UNDECODABLE.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", text)
     return text.encode("utf-8", "replace").decode("utf-8")
 

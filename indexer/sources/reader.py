@@ -12,7 +12,7 @@ from typing import Literal
 from topicidx.embedders.pictures import SUFFIXES
 from topicidx.embedders.stored_files import StoredFile, file_system, is_url
 from topicidx.errors import SourceError
-from topicidx.indexer.keys import image_key, source_name, url_key
+from topicidx.indexer.keys import image_key, source_name, written_key
 from topicidx.indexer.sources import instagram, webdataset
 from topicidx.indexer.sources.folder import Lookup, captions_beside, cities_by_folder, pictures_at, pictures_in
 from topicidx.indexer.sources.places import SourcePlace, Url, is_below, path_below, place_of
@@ -83,9 +83,14 @@ class Source:
             return self._in_shards()
         if self.kind == "instagram":
             assert isinstance(self.folder, Path)
-            return self._listed(_once(instagram.read_export(self.folder)), _Names(self.folder))
+            assert isinstance(self.root, Path)
+            return self._listed(_once(instagram.read_export(self.folder)), _Names(self.folder, self.root))
         if self.manifest is not None:
-            names = _Names(self.folder) if isinstance(self.folder, Path) else None
+            names = (
+                _Names(self.folder, self.root)
+                if isinstance(self.folder, Path) and isinstance(self.root, Path)
+                else None
+            )
             return self._listed(read_manifest(self.manifest, names.same if names else None), names)
         return self._in_url() if isinstance(self.folder, Url) else self._in_folder(self.folder)
 
@@ -102,17 +107,20 @@ class Source:
                 base = self.manifest.parent if self.manifest is not None else self.folder
                 yield self._post(entry.file, self._key(base / written), entry, None)
             elif is_url(written):
-                yield self._post(StoredFile(written), url_key(self.name, written), entry, None)
+                yield self._post(StoredFile(written), written_key(self.name, written), entry, None)
             elif names is None:
                 place = self.folder / written
                 yield self._post(StoredFile(str(place)), self._key(place), entry, None)
             else:
-                path, city = names.path(written), None
-                if self.kind == "manifest" and is_below(path, self.folder) and path.parent != self.folder:
+                path = names.path(written)
+                below = names.below(path)
+                key = written_key(self.name, below) if below and not self.nested else self._key(Path(path))
+                city = None
+                if below and self.kind == "manifest" and os.path.dirname(path) != str(self.folder):  # noqa: PTH120 millions of them
                     if cities is None:  # the same as when the folder is read without its manifest
                         cities = self._cities_by_folder()
-                    city = cities.get(path_below(path, self.root).parts[0])
-                yield self._post(path, self._key(path), entry, city)
+                    city = cities.get(below.partition("/")[0])
+                yield self._post(Path(path), key, entry, city)
 
     def _in_url(self) -> Iterator[Post]:
         """As `_in_folder`, by what the folder's listing tells."""
@@ -251,23 +259,32 @@ def _is_shards(folder: SourcePlace) -> bool:
 
 
 class _Names:
-    """The files that a manifest of this machine means by what is written in it."""
+    """The files that a manifest of this machine means by what is written in it; as text, for there may be millions."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path) -> None:
         self._folder = folder
+        self._root = os.path.join(root, "")  # noqa: PTH118
         self._lookup: Lookup | None = None
+        self._last: tuple[str, str] | None = None
 
-    def path(self, written: str) -> Path:
-        """The file, found by case and normal form too where there is none of exactly this name."""
-        path = self._folder / written
+    def path(self, written: str) -> str:
+        """The file's path in normal form, found by case and Unicode normal form too where there is none of exactly this name."""
+        if self._last is not None and self._last[0] == written:
+            return self._last[1]
+        path = os.path.join(self._folder, written)  # noqa: PTH118
         if not os.path.exists(path):  # noqa: PTH110 Path.exists raises for names that are too long
             self._lookup = self._lookup or Lookup(self._folder, pictures_in(self._folder))
-            path = self._lookup.find(written) or path
-        return path
+            path = str(self._lookup.find(written) or path)
+        self._last = written, os.path.normpath(path)
+        return self._last[1]
+
+    def below(self, path: str) -> str | None:
+        """The path below the source's root, or None where it does not lie below it."""
+        return path.removeprefix(self._root) if path.startswith(self._root) else None
 
     def same(self, written: str) -> str:
         """What is the same for all ways to write one file."""
-        return written if is_url(written) else unicodedata.normalize("NFC", os.path.normpath(self.path(written)))
+        return written if is_url(written) else unicodedata.normalize("NFC", self.path(written))
 
 
 def _name_of(folder: Url) -> str:
