@@ -70,9 +70,9 @@ export class Drawing {
     const marks = pictured.size ? seen.filter((number) => !pictured.has(number)) : seen;
     if (marks.length > MANY) this.#drawPixels(marks, ratio);
     else this.#drawMarks(marks, ratio);
-    const drawn = this.#drawThumbnails(side, ratio);
+    const [room, thumbnails] = this.#drawThumbnails(side, ratio);
     if (this.chosen >= 0) this.#drawRing(side, ratio, pictured.has(this.chosen));
-    Object.assign(canvas.dataset, { marks: marks.length, room: this.shown.length, thumbnails: drawn, zoom: view.zoom.toFixed(3) });
+    Object.assign(canvas.dataset, { marks: marks.length, room, thumbnails, zoom: view.zoom.toFixed(3) });
   }
 
   /** The pictures on the screen, or next to it. */
@@ -149,7 +149,7 @@ export class Drawing {
     this.pen.putImageData(image, 0, 0);
   }
 
-  /** Gives how many pictures there are to be seen. */
+  /** Gives how many pictures there is room for on the screen, and how many of them are there to be seen. */
   #drawThumbnails(side, ratio) {
     const { data, view, pen } = this;
     const inside = this.shown.map((number) => [number, view.point(data.places[2 * number], data.places[2 * number + 1])])
@@ -168,7 +168,7 @@ export class Drawing {
     }
     pen.setTransform(1, 0, 0, 1, 0, 0);
     this.thumbnails.want(missing.sort(([one], [other]) => one - other).map(([, id]) => id), side * ratio);
-    return drawn;
+    return [inside.length, drawn];
   }
 
   #drawThumbnail(image, group, left, top, side) {

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,26 @@ def shown(browser: Browser) -> str:
     )
 
 
+def a_picture(browser: Browser) -> Any:
+    """What moves the pointer to a picture near the middle of the map."""
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    browser.run("document.querySelector('#map').focus()")
+    browser.press(Keys.ARROW_RIGHT)
+    left, top = browser.until(lambda: browser.run("return document.querySelector('#map').dataset.chosen"), "one").split(
+        ","
+    )
+    browser.press(Keys.ESCAPE)
+    browser.until(lambda: not shown(browser), "nothing to be chosen")
+    canvas = browser.run(
+        "const box = document.querySelector('#map').getBoundingClientRect(); return [box.width, box.height]"
+    )
+    right, down = int(left) - canvas[0] / 2, int(top) - canvas[1] / 2
+    return ActionChains(browser.driver, duration=0).move_to_element_with_offset(
+        browser.one("#map"), round(right), round(down)
+    )
+
+
 def test_where_there_is_no_map_it_says_what_to_run(browser: Browser, axe: Path, gallery: Path) -> None:
     assert not (gallery / ".topicidx" / "store" / "photos" / "map.safetensors").exists()
     browser.driver.get(f"{browser.address}map")
@@ -73,7 +94,6 @@ def test_thumbnails_come_with_depth_and_go_with_distance(page: Browser, mapped: 
     assert f"{len(mapped)} pictures. 3 more are indexed and not on it: run topicidx map" in page.one("#status").text
     page.resize(420, 400)
     page.until(lambda: state(page, "marks") > len(mapped) / 2, "marks from afar")
-    page.one("#map").click()
     for _ in range(4):
         page.click("#zoom-in")
     page.until(lambda: state(page, "room") > 0 and state(page, "thumbnails") == state(page, "room"), "thumbnails")
@@ -101,12 +121,14 @@ def test_it_is_coloured_by_city_or_topic_and_one_can_be_picked_out(page: Browser
 
 
 def test_what_is_pointed_at_is_told_and_a_click_opens_it_in_the_gallery(page: Browser, mapped: PictureMap) -> None:
-    page.hover(page.one("#map"))
+    point = a_picture(page)
+    point.perform()
     page.until(lambda: page.one("#card .map-caption").text not in {"", "…"}, "the caption")
     wanted = shown(page)
     assert wanted.replace("-", "") in {row.tobytes().hex() for row in mapped.ids}
     before = state(page, "zoom")
-    page.one("#map").click()
+    point.reset_actions()
+    point.click().perform()
     page.one("#detail[open] .bars, #detail[open] .facts")
     assert f"picture={wanted}" in page.driver.current_url
     page.driver.back()
