@@ -6,6 +6,7 @@
     ├── MissingExtraError          an optional dependency is not installed
     ├── SourceError                a folder or manifest of pictures cannot be used
     ├── ImageError                 one picture cannot be read
+    ├── IngestError                one of the processes that ingest together failed
     ├── TrainingError              the captions or pictures do not suffice, or training diverged
     ├── SpaceError                 a topic space cannot be used
     │   ├── SpaceNotFoundError         there is none in that place
@@ -70,6 +71,10 @@ class ImageError(TopicidxError):
     def __init__(self, reason: str, *, lasting: bool = True) -> None:
         super().__init__(reason)
         self.lasting = lasting
+
+
+class IngestError(TopicidxError):
+    """One of the processes that ingest together failed, or is gone; what is written is kept."""
 
 
 class TrainingError(TopicidxError):

@@ -1,4 +1,4 @@
-"""Processes that train together: which of them this one is, and what they agree on."""
+"""Processes that work together: which of them this one is, and what they agree on."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from topicidx.embedders.torchrun import VARIABLES, started_by_torchrun
 from topicidx.errors import SettingsError
 
-#: What torchrun tells each process of the group it belongs to.
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 #: How long processes wait for one another: rank 0 may be writing a checkpoint of gigabytes to a network disk.
 PATIENCE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """One process among `world_size` that train together; the default is one that trains alone.
+    """One process among `world_size` that work together; the default is one that works alone.
 
     rank: among all of them; local_rank: among the local_world_size of its machine, and the number of its GPU; node: the
     number of its machine.
@@ -104,11 +103,6 @@ class Ranks:
 ALONE = Ranks()
 
 
-def started_by_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
-    """True in a process that is told to be one of several."""
-    return any(name in environment for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-
-
 def ranks_from(environment: Mapping[str, str] = os.environ) -> Ranks:
     """Which process this is, by the variables that torchrun sets; alone where there are none.
 
@@ -121,7 +115,7 @@ def ranks_from(environment: Mapping[str, str] = os.environ) -> Ranks:
         given = [name for name in VARIABLES if name not in missing]
         raise SettingsError(
             f"{', '.join(given)} of a group of processes {'is' if len(given) == 1 else 'are'} set, but not "
-            f"{', '.join(missing)}; start them with torchrun, which sets all, or unset them to train in one process"
+            f"{', '.join(missing)}; start them with torchrun, which sets all, or unset them to work in one process"
         )
     rank, world_size, local_rank, local_world_size, node = (_number(environment, name) for name in VARIABLES[:5])
     if not 0 <= rank < world_size:
@@ -145,10 +139,11 @@ def ranks_from(environment: Mapping[str, str] = os.environ) -> Ranks:
 
 
 @contextmanager
-def process_group(ranks: Ranks, backend: str | None = None) -> Iterator[Ranks]:
+def process_group(ranks: Ranks, backend: str | None = None, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
     """Join the processes of `ranks` for as long as the block lasts: NCCL between GPUs, gloo between CPUs, or `backend`.
 
-    The group is destroyed however the block ends. Raises SettingsError where the others cannot be reached.
+    patience: how long they wait for one another. The group is destroyed however the block ends. Raises SettingsError where
+    the others cannot be reached.
     """
     if ranks.world_size == 1:
         yield ranks
@@ -158,7 +153,7 @@ def process_group(ranks: Ranks, backend: str | None = None) -> Iterator[Ranks]:
         torch.cuda.set_device(ranks.device)
     try:
         dist.init_process_group(
-            backend or ("nccl" if cuda else "gloo"), rank=ranks.rank, world_size=ranks.world_size, timeout=PATIENCE
+            backend or ("nccl" if cuda else "gloo"), rank=ranks.rank, world_size=ranks.world_size, timeout=patience
         )
     except (RuntimeError, ValueError) as error:
         address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"

@@ -13,6 +13,7 @@ from topicidx.settings import APPROXIMATE_FROM, ServerSettings
 
 if TYPE_CHECKING:
     from topicidx.embedders.topic_space import TopicSpace
+    from topicidx.indexer.server import JointWriter
 
 
 #: The list of pictures that could not be indexed, in the folder of a collection.
@@ -126,6 +127,40 @@ def open_writer(
         rebuild=rebuild,
         words_of=words_of,
     )
+
+
+def open_joint_writer(
+    address: StoreAddress,
+    collection: str,
+    vector_space: str,
+    dimensions: int,
+    server: ServerSettings | None = None,
+    *,
+    rebuild: bool = False,
+    join: str | None = None,
+    words_of: "TopicSpace | None" = None,
+) -> AbstractContextManager["JointWriter"]:
+    """Begin to write a collection together with other processes, as `open_writer`, which a server alone allows.
+
+    join: the collection that the process which began has told of. Raises SettingsError for a folder.
+    """
+    from topicidx.indexer.server import connect, joint_writer
+
+    settings = server or ServerSettings()
+    connection = connect(server_of(address), settings)
+    return joint_writer(
+        connection, collection, vector_space, dimensions, settings, rebuild=rebuild, join=join, words_of=words_of
+    )
+
+
+def server_of(address: StoreAddress) -> str:
+    """The URL of the server that several processes may write to. Raises SettingsError for a folder."""
+    if address.url is None:
+        raise SettingsError(
+            f"only one process can write to a store in a folder ({address}); several need a Qdrant server, named with "
+            "--store http://HOST:6333; for a folder leave --shard and torchrun out"
+        )
+    return address.url
 
 
 def rollback(address: StoreAddress, collection: str, server: ServerSettings | None = None) -> tuple[str, str]:

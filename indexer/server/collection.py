@@ -88,9 +88,11 @@ def words_name(name: str) -> str:
 def live_generation(connection: Connection, name: str, kind: Kind = "pictures") -> Generation | None:
     """The generation that readers see, or None. Raises StoreError where `name` is something that is not ours."""
     collection = aliases(connection).get(name)
-    if collection is None:
-        if connection.call(connection.client.collection_exists, name):
+    if collection is None and connection.call(connection.client.collection_exists, name):
+        collection = aliases(connection).get(name)  # another process may have led readers to its own just now
+        if collection is None:
             raise _foreign(connection, f"has a collection {name!r}", name)
+    if collection is None:
         return None
     found = read_generation(connection, collection)
     if found is None or found.description.kind != kind:
@@ -139,12 +141,21 @@ def read_generation(connection: Connection, collection: str) -> Generation | Non
         ) from error
 
 
+def next_number(connection: Connection, name: str) -> int:
+    """The number of the next generation."""
+    return max((number for number, _ in _numbered(connection, name)), default=0) + 1
+
+
 def create_generation(
-    connection: Connection, name: str, description: Description, vectors: Vectors, settings: ServerSettings
+    connection: Connection,
+    name: str,
+    description: Description,
+    vectors: Vectors,
+    settings: ServerSettings,
+    number: int | None = None,
 ) -> Generation:
-    """An empty collection that no reader sees."""
-    taken = [number for number, _ in _numbered(connection, name)]
-    collection = f"{name}_g{max(taken, default=0) + 1:06d}"
+    """An empty collection that no reader sees. Raises StoreError where another process has made one with this `number`."""
+    collection = f"{name}_g{number or next_number(connection, name):06d}"
     client = connection.client
     try:
         connection.call(

@@ -80,6 +80,10 @@ class Connection:
         except FAILURES as error:
             raise store_error(error, self.location) from error
 
+    def wait(self, seconds: float) -> None:
+        """Let some time pass, for what another process or another node of the server does."""
+        self._sleep(seconds)
+
     def with_attempts(self, attempts: int) -> "Connection":
         """The same server, given up after at most so many tries. Closing it does nothing."""
         fewer = self.settings.model_copy(update={"attempts": min(attempts, self.settings.attempts)})

@@ -1,12 +1,14 @@
 """Whether a collection holds what was written to it, before readers are led there."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from topicidx.errors import TransferError
+from topicidx.indexer.conditions import Equals
 from topicidx.indexer.server.connection import Connection
+from topicidx.indexer.server.filters import served_filter
 from topicidx.indexer.server.reading import count_ids, count_points, scroll_blocks
-from topicidx.indexer.store import BLOCK, OnProgress
+from topicidx.indexer.store import BLOCK, OnProgress, PointFilter
 from topicidx.indexer.totals import Totals, totals_of
 
 
@@ -41,6 +43,25 @@ def verify_points(
                 f"it holds {totals.points} points with the checksum {totals.checksum}, {expected.points} with "
                 f"{expected.checksum} were expected",
             )
+    return points
+
+
+def verify_sources(connection: Connection, collection: str, wanted: Mapping[str, int], *, nothing_else: bool) -> int:
+    """How many points there are, once it is sure that there are as many of each source as `wanted`.
+
+    nothing_else: it must hold no others. Raises TransferError.
+    """
+    for source, expected in wanted.items():
+        found = count_points(connection, collection, served_filter(PointFilter(where=Equals("source", (source,)))))
+        if found != expected:
+            raise _differs(
+                connection,
+                collection,
+                f"it holds {found} pictures of the source {source!r}, {expected} were written or left as they were",
+            )
+    points = count_points(connection, collection)
+    if nothing_else and points != sum(wanted.values()):
+        raise _differs(connection, collection, f"it holds {points} points, {sum(wanted.values())} are known of")
     return points
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from qdrant_client import models
@@ -207,6 +207,24 @@ class ServerWriter:
             self._on_progress,
             nothing_else=not self._in_place,
         )
+        self._show(target)
+        return points
+
+    def close(self) -> None:
+        """Put back the settings of a generation that was not published; what was written stays for the next ingest."""
+        if self._loading and self._target is not None:
+            try:
+                end_loading(self._connection.with_attempts(1), self._target)
+            except StoreError as error:
+                logger.warning(
+                    "the settings of %s could not be put back (%s); the next ingest does it",
+                    self._target.collection,
+                    error,
+                )
+            self._loading = False
+
+    def _show(self, target: Generation) -> None:
+        """Lead readers to what was written, and to its words."""
         words = self._load_words()
         goes_with = {"query_side": self._words_of.query_side} if self._words_of else {}
         switched = {words_name(self._collection): words} if words else {}
@@ -222,20 +240,6 @@ class ServerWriter:
             drop(self._connection, superseded_generations(self._connection, self._collection))
         if self._words_of is not None:
             drop_unused_words(self._connection, self._collection)
-        return points
-
-    def close(self) -> None:
-        """Put back the settings of a generation that was not published; what was written stays for the next ingest."""
-        if self._loading and self._target is not None:
-            try:
-                end_loading(self._connection.with_attempts(1), self._target)
-            except StoreError as error:
-                logger.warning(
-                    "the settings of %s could not be put back (%s); the next ingest does it",
-                    self._target.collection,
-                    error,
-                )
-            self._loading = False
 
     def _is_of_wanted_space(self, generation: Generation) -> bool:
         description = generation.description
@@ -267,17 +271,18 @@ class ServerWriter:
             self._loading = True
         return self._target
 
-    def _create(self) -> Generation:
+    def _create(self, number: int | None = None, **described: Any) -> Generation:
         description = Description(
             kind="pictures",
             vector_space=self._vector_space,
             dimensions=self._dimensions,
             fields=dict(INDEXED_FIELDS),
+            **described,
         )
         vectors = models.VectorParams(
             size=self._dimensions, distance=models.Distance.DOT, on_disk=self._settings.on_disk
         )
-        return create_generation(self._connection, self._collection, description, vectors, self._settings)
+        return create_generation(self._connection, self._collection, description, vectors, self._settings, number)
 
     def _upsert(self, points: list[models.PointStruct]) -> None:
         target = self._open()
