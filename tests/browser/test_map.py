@@ -127,7 +127,6 @@ def test_what_is_pointed_at_is_told_and_a_click_opens_it_in_the_gallery(page: Br
     wanted = shown(page)
     assert wanted.replace("-", "") in {row.tobytes().hex() for row in mapped.ids}
     before = state(page, "zoom")
-    point.reset_actions()
     point.click().perform()
     page.one("#detail[open] .bars, #detail[open] .facts")
     assert f"picture={wanted}" in page.driver.current_url
