@@ -29,6 +29,17 @@ def complete_word(context: typer.Context, incomplete: str) -> list[str]:
     return [word for word in found if word.startswith(incomplete)]
 
 
+def complete_path(incomplete: str) -> list[str]:
+    """Files and folders that begin so, for what may be a URL too; hidden ones where a dot is typed."""
+    folder, name = os.path.split(incomplete)
+    try:
+        entries = sorted(os.scandir(os.path.expanduser(folder) or "."), key=lambda entry: entry.name)  # noqa: PTH111
+        found = [entry.name + "/" * entry.is_dir() for entry in entries if entry.name.startswith(name)]
+    except OSError:  # a URL, or nothing that can be listed
+        return []
+    return [_typed(os.path.join(folder, entry)) for entry in found if name.startswith(".") or not entry.startswith(".")]  # noqa: PTH118
+
+
 def complete_city(context: typer.Context, incomplete: str) -> list[str]:
     """Cities of the pictures that begin so. Only of a store in a folder: a key press must not wait for a network."""
     found: list[str] = []

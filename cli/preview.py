@@ -89,7 +89,8 @@ def _print_rows(console: Console, hits: Sequence[Hit], way: str) -> None:
             table.add_column(width=width, no_wrap=True, overflow=overflow(), vertical="bottom")
         table.add_row(*cells)
         for line in zip(*(_words(hit) for hit in row), strict=True):
-            table.add_row(*line)
+            if any(line):
+                table.add_row(*line)
         lines = console.render_lines(table, console.options)
         console.print(table)
         console.print()

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import click
 import typer
 
+from topicidx.cli.completion import complete_path
 from topicidx.cli.console import print_json, printable, progress_bar, status
 from topicidx.cli.evaluation_tables import print_evaluation
 from topicidx.cli.options import Collection, Home, Json, Seed, Space, Store
@@ -35,7 +35,7 @@ def evaluate(
         typer.Argument(
             help="A folder, manifest or other source that was ingested. Default: all that the store has.",
             show_default=False,
-            click_type=click.Path(),
+            autocompletion=complete_path,
         ),
     ] = None,
     by: Annotated[

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
 import typer
 
+from topicidx.cli.completion import complete_path
 from topicidx.cli.console import Show, print_json, progress_bar, status
 from topicidx.cli.options import Home, Json, Seed, Space
 from topicidx.errors import SettingsError
@@ -33,7 +33,7 @@ def train(
             help="A folder of captioned pictures, a manifest (.csv, .jsonl, .parquet), WebDataset's tar files, Instagram's "
             "export, or the URL of one of these.",
             show_default=False,
-            click_type=click.Path(),
+            autocompletion=complete_path,
         ),
     ],
     home: Home = None,

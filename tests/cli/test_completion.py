@@ -90,3 +90,15 @@ def test_nothing_is_completed_where_there_is_no_index(program: Path, tmp_path: P
     assert complete(program, "topicidx query sunr", tmp_path) == []
     assert complete(program, "topicidx query --city mel", tmp_path) == []
     assert complete(program, "topicidx query --store http://127.0.0.1:9 --city mel", tmp_path) == []
+
+
+def test_sources_are_completed_as_files_and_folders(program: Path, tmp_path: Path) -> None:
+    (tmp_path / "my photos" / "london").mkdir(parents=True)
+    for name in ("posts.csv", "posts.jsonl", ".hidden.csv"):
+        (tmp_path / name).touch()
+    assert complete(program, "topicidx ingest posts", tmp_path) == ["posts.csv", "posts.jsonl"]
+    assert complete(program, "topicidx train s3://bucket/p", tmp_path) == []
+    assert complete(program, f"topicidx ingest {tmp_path}/p", tmp_path) == [
+        f"{tmp_path}/posts.csv",
+        f"{tmp_path}/posts.jsonl",
+    ]

@@ -329,7 +329,9 @@ def test_a_path_with_nothing_is_said_to_have_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["report.pdf", "photo.jpg", "captions.txt", "captions"])
 def test_a_file_that_is_no_manifest_is_refused(make: Make, name: str) -> None:
-    with pytest.raises(SourceError, match=r"neither a folder nor a manifest; give .*\.csv, \.jsonl, \.parquet or \.tar"):
+    with pytest.raises(
+        SourceError, match=r"neither a folder nor a manifest; give .*\.csv, \.jsonl, \.parquet or \.tar"
+    ):
         open_source(make(files={name: "x"}) / name)
 
 

@@ -28,10 +28,7 @@ def peak(path: Path, pictures: int) -> int:
     source = open_source(path)
     tracemalloc.start()
     try:
-        count = 0
-        for count, post in enumerate(source.posts(), start=1):
-            assert post.captions == ("caption one of it", "caption two of it")
-        assert count == pictures
+        assert sum(post.captions == ("caption one of it", "caption two of it") for post in source.posts()) == pictures
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
