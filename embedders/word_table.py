@@ -46,6 +46,16 @@ class WordTable:
         """The words of `text` that are no stop words, each with its word id, or None where it is unknown."""
         return [(token, self.vocabulary.find(token.stem, token.form)) for token in self.normalizer.tokens(text)]
 
+    def mean_vector(self, name: VectorName, text: str) -> tuple[NDArray[np.float64] | None, list[str]]:
+        """The mean of the vectors of the words of `text`, float64 (dimensions,), None where none is known; and the unknown ones.
+
+        A word that stands in the text twice counts twice; stop words count for nothing. Raises SpaceDamagedError.
+        """
+        found = self.find(text)
+        known = [word for _, word in found if word is not None]
+        unknown = list(dict.fromkeys(token.form for token, word in found if word is None))
+        return (self.vectors(name, known).mean(axis=0, dtype=np.float64) if known else None), unknown
+
     def vectors(self, name: VectorName, words: list[int]) -> Float32:
         """Rows of the table: float32 (len(words), dimensions). Raises SpaceDamagedError where the file is damaged."""
         try:

@@ -187,14 +187,11 @@ def encode(opened: OpenIndex, request: EncodeRequest) -> EncodeAnswer:
     """The mean of each text's word vectors, from the table of words alone."""
     table = opened.index.space.words
     name: VectorName = "topics" if request.kind == "topics" else "lift"
-    vectors: list[list[float] | None] = []
-    unknown: list[list[str]] = []
-    for text in request.texts:
-        found = table.find(text)
-        known = [word for _, word in found if word is not None]
-        vectors.append(table.vectors(name, known).mean(axis=0, dtype=np.float64).tolist() if known else None)
-        unknown.append(list(dict.fromkeys(token.form for token, word in found if word is None)))
-    return EncodeAnswer(vectors=vectors, unknown=unknown)
+    found = [table.mean_vector(name, text) for text in request.texts]
+    return EncodeAnswer(
+        vectors=[None if vector is None else vector.tolist() for vector, _ in found],
+        unknown=[unknown for _, unknown in found],
+    )
 
 
 def _answer(
