@@ -24,7 +24,7 @@ from topicidx.cli.commands import (
     upkeep,
 )
 from topicidx.cli.commands.map import make_map
-from topicidx.cli.console import escape_what_cannot_be_printed
+from topicidx.cli.console import escape_what_cannot_be_printed, tell_error
 from topicidx.errors import TopicidxError
 from topicidx.version import __version__
 
@@ -83,5 +83,5 @@ def main() -> None:
     try:
         app()
     except TopicidxError as error:
-        typer.echo(f"topicidx: {error}", err=True)
+        tell_error(error)
         sys.exit(error.exit_code)

@@ -18,6 +18,11 @@ def status(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def tell_error(error: Exception) -> None:
+    """Why a command could not do it, on stderr."""
+    status(f"topicidx: {error}")
+
+
 def results() -> Console:
     """A console for results: as wide as the terminal, or as wide as they are where nobody looks."""
     terminal = sys.stdout.isatty()

@@ -87,14 +87,14 @@ class _Ingest:
         self, source: Source, space: TopicSpace, settings: IngestSettings, skipped: SkippedList,
         on_picture: OnPicture | None, fields: Mapping[str, FieldType], known: Iterable[Record], shard: Shard,
     ) -> None:  # fmt: skip
-        self.source = source
+        self.source = replace(source, wanted=shard.has)  # archives of other shards are not even opened
         self.space = space
         self.settings = settings
         self.skipped = skipped
         self.shard = shard
         self.on_picture = on_picture or (lambda report: None)
         self.columns = Columns(fields)
-        self.report = IngestReport(shard=None if shard == WHOLE else str(shard))
+        self.report = IngestReport(shard=None if shard == WHOLE else str(shard), shares=shard.of)
         self.by_source: Counter[str] = Counter()
         self.not_seen: dict[UUID, str] = {}
         self.known = self._read_known(known)
@@ -229,7 +229,7 @@ class _Ingest:
             if archive is not None:  # all that are in it were met, but where it is damaged
                 if is_below(place, self.source.folder) and archive not in damaged:
                     gone.append(point)
-            elif is_below(place, self.source.folder) and _is_gone(path):
+            elif is_below(place, self.source.folder) and is_gone(path):
                 gone.append(point)
         return gone
 
@@ -344,7 +344,7 @@ class _Output:
             self.last_checkpoint = time.monotonic()
 
 
-def _is_gone(path: PictureFile) -> bool:
+def is_gone(path: PictureFile) -> bool:
     """Whether there is no such file; one that cannot be got at may be there."""
     if not isinstance(path, Path):
         system, within = file_system(str(path))

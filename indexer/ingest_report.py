@@ -30,6 +30,8 @@ class IngestReport:
     dry_run: bool = False
     #: The share of the source that this process took, such as 3/16; everything else but `points` is of this share.
     shard: str | None = None
+    #: Into how many shares the source was split, for as many processes.
+    shares: int = 1
     indexed: int = 0
     reused: int = 0
     updated: int = 0
@@ -78,6 +80,7 @@ def combined(shares: Sequence[IngestReport]) -> IngestReport:
     dry_run = shares[0].dry_run
     return IngestReport(
         dry_run=dry_run,
+        shares=len(shares),
         indexed=indexed,
         reused=sum(share.reused for share in shares),
         updated=sum(share.updated for share in shares),

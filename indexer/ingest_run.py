@@ -9,6 +9,7 @@ from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import SourceError, StoreDamagedError, StoreNotFoundError
 from topicidx.indexer.ingest import KNOWN_FIELDS, ingest, plan_ingest
 from topicidx.indexer.ingest_report import IngestReport, OnPicture
+from topicidx.indexer.shards import WHOLE, Shard
 from topicidx.indexer.sources import Source, SourceRegistry
 from topicidx.indexer.store import OnProgress
 from topicidx.indexer.stores import SKIPPED, StoreAddress, open_store, open_writer
@@ -21,12 +22,13 @@ logger = logging.getLogger(__name__)
 class IngestRun:
     """What an ingest did, and to whom. lost: pictures of other sources that a rebuilt index is without, by source;
     skipped_file: the list of what could not be indexed; replaced_space: the store had the vectors of another space
-    before."""
+    before; hidden: it still has, until what the processes of an ingest wrote is published."""
 
     report: IngestReport
     skipped_file: Path
     lost: dict[str, int] = field(default_factory=dict)
     replaced_space: bool = False
+    hidden: bool = False
 
 
 def run_ingest(
@@ -52,12 +54,14 @@ def run_ingest(
     registry = SourceRegistry(address.folder)
     # Others may have put pictures on a server; a folder's sources are all in its own table.
     asks_who_is_there = address.url is not None and name is None
-    in_store = _sources_in(address, settings) if rebuild or asks_who_is_there else {}
+    in_store = sources_in(address, settings) if rebuild or asks_who_is_there else {}
     taken = tuple(in_store) if asks_who_is_there else ()
     known_as = registry.resolve(source, name, taken=taken)
     lost = {other: count for other, count in in_store.items() if other != known_as.name} if rebuild else {}
     if dry_run:
-        report = _plan(known_as, space, address, settings, skipped_file, prune, rebuild, on_picture)
+        report = plan_run(
+            known_as, space, address, settings, skipped_file, prune, rebuild=rebuild, on_picture=on_picture
+        )
         return IngestRun(report, skipped_file, lost)
     with open_writer(
         address,
@@ -89,7 +93,7 @@ def run_ingest(
         return IngestRun(report, skipped_file, lost, writer.replaces_space)
 
 
-def _sources_in(address: StoreAddress, settings: Settings) -> dict[str, int]:
+def sources_in(address: StoreAddress, settings: Settings) -> dict[str, int]:
     """How many pictures of each source the store has; none where there is no store, or one too damaged to tell."""
     try:
         with open_store(address, settings.collection, settings.server) as store:
@@ -98,10 +102,11 @@ def _sources_in(address: StoreAddress, settings: Settings) -> dict[str, int]:
         return {}
 
 
-def _plan(
-    source: Source, space: TopicSpace, address: StoreAddress, settings: Settings, skipped_file: Path, prune: bool,
-    rebuild: bool, on_picture: OnPicture | None,
+def plan_run(
+    source: Source, space: TopicSpace, address: StoreAddress, settings: Settings, skipped_file: Path, prune: bool, *,
+    rebuild: bool = False, on_picture: OnPicture | None = None, shard: Shard = WHOLE,
 ) -> IngestReport:  # fmt: skip
+    """What an ingest would do with what the store has."""
     try:
         with open_store(address, settings.collection, settings.server) as store:
             info = store.info()
@@ -111,5 +116,6 @@ def _plan(
     except StoreNotFoundError:
         known, fields = [], {}
     return plan_ingest(
-        source, space, known, fields, settings.ingest, skipped_file=skipped_file, prune=prune, on_picture=on_picture
-    )
+        source, space, known, fields, settings.ingest,
+        skipped_file=skipped_file, prune=prune, on_picture=on_picture, shard=shard,
+    )  # fmt: skip

@@ -1,19 +1,24 @@
 """`topicidx ingest`: pictures to a store."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
+from topicidx.cli.completion import complete_path
 from topicidx.cli.console import Show, print_json, printable, progress_bar, status
 from topicidx.cli.options import Collection, Home, Json, Space, Store
+from topicidx.cli.team import team_of_torchrun
+from topicidx.errors import SettingsError
 from topicidx.indexer.locations import space_folder, store_address_of
 from topicidx.settings import Settings
 
 if TYPE_CHECKING:
     from topicidx.indexer.ingest_report import IngestReport
+    from topicidx.indexer.ingest_run import IngestRun
+    from topicidx.indexer.team import Team
 
 #: Skipped pictures that are listed on the screen; the file has them all.
 _LISTED = 20
@@ -26,7 +31,7 @@ def ingest(
             help="A folder of pictures, a manifest (.csv, .jsonl, .parquet), WebDataset's tar files, Instagram's export, or "
             "the URL of one of these.",
             show_default=False,
-            click_type=click.Path(),
+            autocompletion=complete_path,
         ),
     ],
     home: Home = None,
@@ -63,40 +68,88 @@ def ingest(
             help="Build the index anew from this source alone, without other sources, and swap it in.",
         ),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Index one share of the source, such as 3/16, onto a Qdrant server; the others are for other processes, on any "
+            "machines. Under torchrun each process takes its share by itself.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Index pictures, so that `topicidx query` finds them. What has not changed since the last time is not read again."""
     from topicidx.embedders.topic_space import TopicSpace
     from topicidx.indexer.ingest_run import run_ingest
+    from topicidx.indexer.joint_ingest import JointIngest
     from topicidx.indexer.payload import parse_index_fields
+    from topicidx.indexer.shards import WHOLE, Shard
     from topicidx.indexer.sources import open_source
 
-    fields = parse_index_fields(index_field or [])
-    settings = Settings.load(
-        home=home, space=space, store=store, collection=collection, ingest={"index_fields": fields or None}
-    )
-    opened = open_source(source, city=city, folder_city=folder_city)
-    topic_space = TopicSpace.load(space_folder(settings))
-    address = store_address_of(settings)
-    try:
-        with progress_bar() as show:
-            run = run_ingest(
-                opened,
-                topic_space,
-                address,
-                settings,
-                name=name,
-                prune=prune,
-                rebuild=rebuild,
-                dry_run=dry_run,
-                on_picture=_counting(show),
-                on_progress=lambda stage, done, total: show(done, total, stage),
-                on_status=status,
+    def asked_for(team: "Team | None", show: Show) -> JointIngest:
+        if shard is not None and team is not None:
+            raise SettingsError("torchrun has given each process its share already; leave --shard out")
+        if shard is not None and rebuild:
+            raise SettingsError(
+                "--rebuild with --shard would begin as many new indexes as there are shards; start all with torchrun, which "
+                "begins one, or leave --rebuild out"
             )
-    except KeyboardInterrupt:
-        if not dry_run:
-            status("stopped; run the same command again to go on from here")
-        raise
+        fields = parse_index_fields(index_field or [])
+        settings = Settings.load(
+            home=home, space=space, store=store, collection=collection, ingest={"index_fields": fields or None}
+        )
+        return JointIngest(
+            open_source(source, city=city, folder_city=folder_city),
+            TopicSpace.load(space_folder(settings)),
+            store_address_of(settings),
+            settings,
+            name=name,
+            prune=prune,
+            dry_run=dry_run,
+            on_picture=_counting(show),
+            on_status=status if team is None or team.first else lambda text: None,
+        )
+
+    def done(team: "Team | None", show: Show) -> "IngestRun":
+        if team is not None:
+            return team.each(lambda: asked_for(team, show)).take_part(team, rebuild=rebuild)
+        share = WHOLE if shard is None else Shard.parse(shard)
+        job = asked_for(None, show)
+        if share != WHOLE:
+            return job.take_shard(share)
+        return run_ingest(
+            job.source,
+            job.space,
+            job.address,
+            job.settings,
+            name=name,
+            prune=prune,
+            rebuild=rebuild,
+            dry_run=dry_run,
+            on_picture=job.on_picture,
+            on_progress=lambda stage, done, total: show(done, total, stage),
+            on_status=status,
+        )
+
+    with team_of_torchrun() as team:
+        tells = team is None or team.first
+        try:
+            with progress_bar() if tells else nullcontext(_unseen) as show:
+                run = done(team, show)
+        except KeyboardInterrupt:
+            if tells and not dry_run:
+                status("stopped; run the same command again to go on from here")
+            raise
+        if tells:
+            _tell_run(run, source, as_json)
+
+
+def _unseen(done: int, total: int | None, text: str) -> None:
+    """Progress of a process that nobody looks at."""
+
+
+def _tell_run(run: "IngestRun", source: object, as_json: bool) -> None:
+    dry_run = run.report.dry_run
     if dry_run and run.lost:
         status(f"the new index would be of this source alone: {_listed(run.lost)} would not be in it")
     elif run.lost:
@@ -104,10 +157,15 @@ def ingest(
             f"the new index is of this source alone: {_listed(run.lost)} are not in it any more; ingest those sources again, or "
             "`topicidx rollback` brings the old index back"
         )
-    if run.replaced_space and run.report.indexed:
+    if run.replaced_space and run.report.indexed and not run.hidden:
         status(
             "the store was filled with another topic space before: it now holds this source alone; ingest your other "
             "sources again too (`topicidx rollback` brings the old index back)"
+        )
+    if run.hidden:
+        status(
+            "readers still see the vectors of another topic space; when all shards are done, "
+            f"`topicidx ingest {source}` with the same --store and without --shard indexes what they left out, and publishes all"
         )
     _tell(run.report, run.skipped_file, as_json)
 
@@ -151,13 +209,13 @@ def _tell(report: "IngestReport", skipped_file: Path, as_json: bool) -> None:
         )
     if report.duplicates:
         status(
-            f"{report.duplicates} pictures in the store are exact copies of others; `topicidx duplicates` lists them, "
-            "`topicidx query --unique` shows one of each"
+            f"{'at least ' if report.shares > 1 else ''}{report.duplicates} pictures in the store are exact copies of others; "
+            "`topicidx duplicates` lists them, `topicidx query --unique` shows one of each"
         )
     if as_json:
         print_json(report.to_json())
         return
-    parts = [f"{report.indexed} indexed"]
+    parts = [f"{f'share {report.shard}: ' if report.shard else ''}{report.indexed} indexed"]
     parts += [f"{report.reused} taken over from the same bytes"] if report.reused else []
     parts += [f"{report.updated} updated"] if report.updated else []
     parts += [f"{report.unchanged} unchanged", f"{len(report.skipped)} skipped"]

@@ -66,7 +66,7 @@ class Source:
         for post in self._read():
             empty = False
             yield post
-        if empty:
+        if empty and not self._passed_over():
             raise SourceError(
                 f"there are no pictures in {self.folder} (looked for {', '.join(sorted(SUFFIXES))}, in sub-folders too)"
             )
@@ -95,10 +95,18 @@ class Source:
         return self._in_url() if isinstance(self.folder, Url) else self._in_folder(self.folder)
 
     def _in_shards(self) -> Iterator[Post]:
-        shards = [self.manifest] if self.manifest else webdataset.shards_in(self.folder)
-        for shard in shards:
+        for shard in self._shards():
             for post in webdataset.read_shard(self.name, self.root, shard, self.wanted):
                 yield replace(post, city=self.city or post.city)
+
+    def _shards(self) -> Iterable[SourcePlace]:
+        return [self.manifest] if self.manifest else webdataset.shards_in(self.folder)
+
+    def _passed_over(self) -> bool:
+        """Whether there are archives that are not wanted."""
+        if self.kind != "webdataset":
+            return False
+        return not all(self.wanted(image_key(self.name, path_below(shard, self.root))) for shard in self._shards())
 
     def _listed(self, entries: Iterator[tuple[str, Entry]], names: "_Names | None") -> Iterator[Post]:
         cities: dict[str, str] | None = None

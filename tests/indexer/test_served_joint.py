@@ -102,7 +102,7 @@ def run_all(threads: list[threading.Thread]) -> None:
 def test_the_loser_goes_on_with_what_the_winner_made_whenever_it_asks(served: Served) -> None:
     """Between any two requests of one process another one makes the collection."""
     calls = 0
-    for after in range(40):
+    for after in range(0, 40, 2):
         with QdrantDouble() as double:
             other = Served(double)
 
@@ -119,7 +119,7 @@ def test_the_loser_goes_on_with_what_the_winner_made_whenever_it_asks(served: Se
             assert other.collections == ["photos_g000001"]
             assert other.numbers() == [0, 1, 2, 3]
             calls += 1
-    assert calls > 8
+    assert calls > 4
 
 
 def test_what_cannot_be_made_is_said(served: Served) -> None:
