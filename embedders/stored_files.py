@@ -80,6 +80,11 @@ class StoredFile:
         return self if self.data is not None else replace(self, data=self.read_bytes())
 
 
+def without_bytes(file: PictureFile) -> PictureFile:
+    """The same file without bytes that were read on the way, for lists of many."""
+    return replace(file, data=None) if isinstance(file, StoredFile) and file.data is not None else file
+
+
 def picture_file(text: str) -> PictureFile:
     """The file that `str` of a `Path` or `StoredFile` names."""
     part = _PART.search(text)

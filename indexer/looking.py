@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.embedders.pictures import Location, open_picture, sha256_of
-from topicidx.embedders.stored_files import StoredFile
+from topicidx.embedders.stored_files import StoredFile, without_bytes
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
 from topicidx.indexer.gazetteer import Gazetteer, open_gazetteer
@@ -228,10 +228,8 @@ def _fetched(file: File) -> File:
 
 
 def _without_bytes(file: File) -> File:
-    path = file.post.path
-    return (
-        replace(file, post=replace(file.post, path=replace(path, data=None))) if isinstance(path, StoredFile) else file
-    )
+    path = without_bytes(file.post.path)
+    return file if path is file.post.path else replace(file, post=replace(file.post, path=path))
 
 
 def _raw(digest: JsonValue) -> bytes | None:

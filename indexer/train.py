@@ -5,7 +5,7 @@ import importlib.metadata
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 
 from topicidx.embedders.protocols import NO_PROGRESS, TextEncoder, TextProgress, text_encoder_class
+from topicidx.embedders.stored_files import without_bytes
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.errors import SettingsError, SpaceError, SpaceNotFoundError, TrainingError
 from topicidx.indexer.sources import Source
@@ -93,7 +94,7 @@ def train(
     if only != "text":
         from topicidx.indexer.network_training import NetworkTraining
 
-        posts = [post for post in source.posts() if post.captions]
+        posts = [replace(post, path=without_bytes(post.path)) for post in source.posts() if post.captions]
         documents = Documents(lambda: (post.captions for post in posts))
         learned_from = existing.query_side if only == "image" and existing else [text_encoder, described]
         network = NetworkTraining(trainings, posts, wanted, seed, learned_from)

@@ -142,7 +142,7 @@ def picture_file(opened: OpenIndex, wanted: UUID, *, fetch: bool = False) -> tup
         raise NotHereError(f"where the pictures of {source!r} lie is not known here")
     # Keys come from whoever filled the store, a restored backup for one.
     if is_url(hit.image.partition("/")[2]):
-        if fetch:
+        if fetch and hit.image.partition("/")[2].lower().startswith(("http://", "https://")):
             return hit.path, hit.image
         raise NotHereError(f"{hit.image} lies at a URL; `topicidx serve --fetch` shows such pictures too")
     place = (
