@@ -184,6 +184,10 @@ def test_what_is_not_run_is_still_right(command: Command) -> None:
                 assert {extra for names in named for extra in names.split(",")} <= extras.keys(), command
             case ["make", target]:
                 subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+            case ["torchrun", *arguments] if "--no-python" in arguments:
+                program = arguments.index("topicidx")
+                assert arguments[program - 1] == "--no-python", command
+                parse(arguments[program + 1 :])
             case ["torchrun", *arguments]:
                 assert find_spec(arguments[arguments.index("-m") + 1]), command
 
