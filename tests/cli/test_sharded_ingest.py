@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from doubles.qdrant import QdrantDouble
 from doubles.served import Served
+from topicidx.embedders.torchrun import VARIABLES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Paint = Callable[..., Path]
@@ -178,13 +180,23 @@ def test_torchrun_publishes_once_what_its_processes_did_together(
     assert [path.name for path in (archive / ".topicidx").rglob("skipped*")] == ["skipped.jsonl"]
 
 
-def test_what_fails_in_one_process_is_said_once_and_all_end(double: QdrantDouble, archive: Path) -> None:
-    Served(double).publish(range(3), space="another space")
-    done = torchrun("--shard", "1/2", double=double, cwd=archive)
-    assert done.returncode != 0
-    assert done.stderr.count("topicidx: torchrun has given each process its share already; leave --shard out") == 1
-    assert done.stdout == ""
-    assert Served(double).aliases == {"photos": "photos_g000001"}
+def test_what_fails_is_said_by_the_first_process_alone_and_all_end(double: QdrantDouble, archive: Path) -> None:
+    """Started as torchrun starts them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ranks = [
+        dict(zip(VARIABLES, (str(rank), "2", str(rank), "2", "0", "127.0.0.1", str(port)), strict=True))
+        for rank in (0, 1)
+    ]
+    arguments = ("-m", "doubles.colour", "ingest", "photos", "--shard", "1/2")
+    running = [start(*arguments, cwd=archive, **server(double), **rank) for rank in ranks]
+    said = [process.communicate() for process in running]
+    assert all(process.returncode for process in running)
+    assert "topicidx: torchrun has given each process its share already; leave --shard out" in said[0][1]
+    assert "topicidx: " not in said[1][1]
+    assert "Traceback" not in said[0][1] + said[1][1]
+    assert not any("indexed" in out for out, _ in said)
+    assert Served(double).aliases == {}
 
 
 @pytest.mark.parametrize(
