@@ -33,14 +33,23 @@ def qdrant_server() -> Iterator[str]:
     if url := os.environ.get("TOPICIDX_TEST_QDRANT_URL"):
         yield url
         return
-    engine = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
-    if engine.is_absolute() and not engine.exists():
-        pytest.skip("no Qdrant server: no Docker engine here, and TOPICIDX_TEST_QDRANT_URL names none")
-    from testcontainers.community.qdrant import QdrantContainer
+    from doubles.containers import one_node, why_no_docker
 
-    with QdrantContainer() as container:
-        host = container.get_container_host_ip()
-        yield f"http://{host}:{container.get_exposed_port(6333)}#{container.get_exposed_port(6334)}"
+    if reason := why_no_docker():
+        pytest.skip(f"no Qdrant server: {reason}, and TOPICIDX_TEST_QDRANT_URL names none")
+    with one_node() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def qdrant_cluster() -> Iterator[Any]:
+    """Three real nodes that Docker runs, of which one may be stopped: `doubles.containers.QdrantCluster`."""
+    from doubles.containers import QdrantCluster, why_no_docker
+
+    if reason := why_no_docker():
+        pytest.skip(f"no Qdrant cluster: {reason}")
+    with QdrantCluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ _PASSING_CODES = {
     StatusCode.RESOURCE_EXHAUSTED,
     StatusCode.ABORTED,
     StatusCode.INTERNAL,
+    StatusCode.CANCELLED,  # by a server that is stopping: nothing here cancels a request
 }
 _PASSING_STATUSES = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _REFUSED: set[Any] = {

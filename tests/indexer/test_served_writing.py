@@ -22,6 +22,7 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "aborted": lambda: status(grpc.StatusCode.ABORTED, "try again"),
     "late": lambda: status(grpc.StatusCode.DEADLINE_EXCEEDED, "too late", applied=True),
     "internal": lambda: status(grpc.StatusCode.INTERNAL, "not enough replicas"),
+    "cancelled by a server that stops": lambda: status(grpc.StatusCode.CANCELLED),
 }
 
 
