@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from doubles.real_servers import why_no_docker, why_none
+
 pytest_plugins = ("doubles.spaces",)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -33,10 +35,10 @@ def qdrant_server() -> Iterator[str]:
     if url := os.environ.get("TOPICIDX_TEST_QDRANT_URL"):
         yield url
         return
-    from doubles.containers import one_node, why_no_docker
+    if why_no_docker():
+        pytest.skip(f"no Qdrant server: {why_none()}")
+    from doubles.containers import one_node
 
-    if reason := why_no_docker():
-        pytest.skip(f"no Qdrant server: {reason}, and TOPICIDX_TEST_QDRANT_URL names none")
     with one_node() as started:
         yield started
 
@@ -44,10 +46,10 @@ def qdrant_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def qdrant_cluster() -> Iterator[Any]:
     """Three real nodes that Docker runs, of which one may be stopped: `doubles.containers.QdrantCluster`."""
-    from doubles.containers import QdrantCluster, why_no_docker
-
     if reason := why_no_docker():
         pytest.skip(f"no Qdrant cluster: {reason}")
+    from doubles.containers import QdrantCluster
+
     with QdrantCluster() as cluster:
         yield cluster
 

@@ -1,4 +1,4 @@
-"""Servers with one node, and with three, that tests of other folders are run over too."""
+"""A cluster of three nodes as the tests of other folders take a server, and nodes that go away."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +7,6 @@ import pytest
 
 from doubles.outages import Nodes, NodesInOne
 from doubles.qdrant import QdrantDouble
-
-SERVERS = {"one node": "qdrant_server", "three nodes": "three_nodes"}
 
 
 @pytest.fixture(scope="session")

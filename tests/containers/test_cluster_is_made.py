@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from doubles import containers
+from doubles import containers, real_servers
 from doubles.containers import QdrantCluster, one_node
 from doubles.docker import FakeDocker
 
@@ -91,11 +91,17 @@ def test_where_there_is_no_docker_the_reason_is_said(monkeypatch: pytest.MonkeyP
         ("tcp://127.0.0.1:1", "refused"),
     ):
         monkeypatch.setenv("DOCKER_HOST", address)
-        assert str(containers.why_no_docker()).startswith(f"no Docker engine answers at {address}: ")
-        assert reason in str(containers.why_no_docker())
+        assert str(real_servers.why_no_docker()).startswith(f"no Docker engine answers at {address}: ")
+        assert reason in str(real_servers.why_no_docker())
     path = tmp_path / "docker.sock"
     with socket.socket(socket.AF_UNIX) as engine:
         engine.bind(str(path))
         engine.listen()
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-        assert containers.why_no_docker() is None
+        assert real_servers.why_no_docker() is None
+        assert set(real_servers.servers()) == {"one node", "three nodes"}
+    monkeypatch.setenv("TOPICIDX_TEST_QDRANT_URL", "http://qdrant:6333")
+    assert set(real_servers.servers()) == {"one node"}
+    monkeypatch.delenv("TOPICIDX_TEST_QDRANT_URL")
+    assert real_servers.servers() == {}
+    assert "TOPICIDX_TEST_QDRANT_URL" in real_servers.why_none()

@@ -123,10 +123,11 @@ def names(snippets: Snippets, memory: QdrantClient) -> Names:
 @pytest.fixture(scope="session")
 def server(library: Library, qdrant_server: str) -> Iterator[Server]:
     """A real server that holds the library."""
-    yield from _serving(qdrant_server.partition("#")[0], library)
+    yield from serving(qdrant_server.partition("#")[0], library)
 
 
-def _serving(url: str, library: Library) -> Iterator[Server]:
+def serving(url: str, library: Library) -> Iterator[Server]:
+    """The library on the server at `url`, under a name of its own, for as long as it is needed."""
     with closing(QdrantClient(url)) as client:
         name = f"topicidx-test-{uuid.uuid4()}"
         _fill(client, library, name)

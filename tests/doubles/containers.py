@@ -1,12 +1,10 @@
 """Real Qdrant servers in containers: one node, or three that keep two copies of everything, of which one may be stopped."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from qdrant_client import QdrantClient, models
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -24,22 +22,6 @@ SETTINGS = {
 }
 #: Seconds that nodes are waited for, and between two looks at them.
 PATIENCE, LOOK = 120.0, 0.5
-
-
-def why_no_docker() -> str | None:
-    """Why no container can be started here; None where Docker answers."""
-    address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    engine = urlsplit(address)
-    try:
-        if engine.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(10)
-                connection.connect(engine.path)
-        elif engine.scheme == "tcp" and engine.hostname:
-            socket.create_connection((engine.hostname, engine.port or 2375), timeout=10).close()
-    except OSError as error:
-        return f"no Docker engine answers at {address}: {error.strerror or error}"
-    return None
 
 
 class Node(DockerContainer):
