@@ -41,9 +41,13 @@ class NodesInOne:
     def stop_one(self, number: int = 3) -> None:
         del number
         self.stopped += 1
-        self.double.fail("Points/Upsert", status(grpc.StatusCode.INTERNAL, "1 out of 2 shards failed to apply"), times=2)
+        self.double.fail(
+            "Points/Upsert", status(grpc.StatusCode.INTERNAL, "1 out of 2 shards failed to apply"), times=2
+        )
         self.double.fail("Points/Upsert", drop())
-        self.double.fail("Points/Query*", status(grpc.StatusCode.INTERNAL, "the operation failed on a replica"), times=2)
+        self.double.fail(
+            "Points/Query*", status(grpc.StatusCode.INTERNAL, "the operation failed on a replica"), times=2
+        )
         self.double.fail("Points/Query*", refuse())
         self.double.stop_listening()
         self.double.listen()
