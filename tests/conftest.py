@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from doubles.forked import ForkServer
 from doubles.real_servers import why_no_docker, why_none
 
 pytest_plugins = ("doubles.spaces",)
@@ -55,24 +56,29 @@ def qdrant_cluster() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def topicidx() -> Run:
-    """Runs the command line as people do: in a process of its own."""
+def topicidx() -> Iterator[Run]:
+    """Runs the command line in a process that forks from one that has imported all it needs, or with variables that Python reads,
+    or `alone`, in one that starts from nothing as people's does."""
+    servers: list[ForkServer] = []
 
     def run(
-        *arguments: object, cwd: Path | None = None, stdin: str | None = None, **env: str
+        *arguments: object, cwd: Path | None = None, stdin: str | None = None, alone: bool = False, **env: str
     ) -> subprocess.CompletedProcess[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
+        written = [*map(str, arguments)]
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")} | env
+        folder = cwd or Path(__file__).parent
+        if not alone and not any(name.startswith(("PYTHON", "OMP_", "LC_", "LANG")) for name in env):
+            if not servers:
+                servers.append(ForkServer())
+            return servers[0].run(written, folder, variables, stdin)
         return subprocess.run(
-            [sys.executable, "-m", "topicidx", *map(str, arguments)],
-            cwd=cwd or Path(__file__).parent,
-            env=clean | env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+            [sys.executable, "-m", "topicidx", *written],
+            cwd=folder, env=variables, input=stdin, capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
-    return run
+    yield run
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture(scope="session")
@@ -99,3 +105,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, photos: Path, topicidx: 
     report: dict[str, Any] = json.loads(ingested.stdout)
     assert report["skipped"] == []
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs first: one that began last would be waited for by all other processes."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)

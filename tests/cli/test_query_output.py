@@ -40,7 +40,9 @@ def terminal(workspace: Path) -> Callable[..., str]:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, columns * 10, 800))
         inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("TOPICIDX_", "TERM_PR", "LC_T"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TOPICIDX_", "TERM_PR", "LC_T", "COLUMNS", "LINES"))
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "topicidx", "query", *map(str, arguments)],

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 #: Everything learns, from nothing.
-RANDOM = TrainingSettings(init="random", crop=32, epochs=6, patience=6, batch_size=10, learning_rate=3e-3)
+RANDOM = TrainingSettings(init="random", crop=32, epochs=6, patience=6, batch_size=10, learning_rate=1e-3)
 
 
 def coloured(colour: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
