@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 #: Everything learns, from nothing.
-RANDOM = TrainingSettings(init="random", crop=32, epochs=6, patience=6, batch_size=10, learning_rate=1e-3)
+RANDOM = TrainingSettings(init="random", crop=32, epochs=8, patience=8, batch_size=10, learning_rate=1e-3)
 
 
 def coloured(colour: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
@@ -506,10 +506,10 @@ def test_progress_is_told_batch_by_batch_and_epoch_by_epoch(trained: Trained) ->
     kinds = [told[0] for told in heard.told]
     assert kinds == (["batch"] * 4 + ["epoch"]) * len(result.epochs)
     assert [told[:4] for told in heard.of("batch")[:4]] == [
-        (1, 6, 10, 38),
-        (1, 6, 20, 38),
-        (1, 6, 30, 38),
-        (1, 6, 38, 38),
+        (1, 8, 10, 38),
+        (1, 8, 20, 38),
+        (1, 8, 30, 38),
+        (1, 8, 38, 38),
     ]
     for number, epoch in enumerate(result.epochs):
         assert heard.of("batch")[4 * number + 3][4] == pytest.approx(epoch.train_loss)
