@@ -1,12 +1,11 @@
 """`topicidx map`: all pictures laid out by their topics, for the page of `serve` or as one picture."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from topicidx.cli.console import progress_bar, status
+from topicidx.cli.console import print_json, progress_bar, status
 from topicidx.cli.options import Collection, Home, Json, Seed, Space, Store
 from topicidx.errors import MapError, MapNotFoundError
 from topicidx.indexer.locations import store_address_of
@@ -79,7 +78,7 @@ def make_map(
             "seed": picture_map.seed,
             "mosaic": None if mosaic is None else {"file": str(png), **mosaic.to_json()},
         }
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
         return
     _print(made, standing, png, mosaic)
 
