@@ -72,12 +72,16 @@ def captions_beside(text: PictureFile) -> list[str]:
     return [line.strip() for line in written.splitlines() if line.strip()]
 
 
-def cities_by_folder(root: SourcePlace) -> dict[str, str]:
-    """City by first sub-folder: where all pictures lie in at least two sub-folders that could be names of places."""
+def cities_by_folder(root: SourcePlace, pictures: Iterable[Path] | None = None) -> dict[str, str]:
+    """City by first sub-folder: where all pictures lie in at least two sub-folders that could be names of places.
+
+    pictures: all pictures in the root, where they are known already.
+    """
+    below: Iterator[PurePath]
     if isinstance(root, Url):
         below = (path_below(place, root) for place, _, _ in pictures_at(root))
     else:
-        below = (path.relative_to(root) for path in pictures_in(root))
+        below = (path.relative_to(root) for path in (pictures_in(root) if pictures is None else pictures))
     first: set[str] = set()
     flat, example = 0, ""
     for path in below:

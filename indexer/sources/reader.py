@@ -147,7 +147,7 @@ class Source:
     def _in_folder(self, folder: Path) -> Iterator[Post]:
         pictures = list(pictures_in(folder))
         entries = self._folder_entries(pictures)
-        cities = self._cities_by_folder()
+        cities = self._cities_by_folder(pictures if folder == self.root else None)
         nested = {root: self._nested_posts(name, root) for name, root in self.nested if is_below(root, folder)}
         seen: set[str] = set()
         for path in pictures:
@@ -168,9 +168,10 @@ class Source:
                 beside = path.with_suffix(".txt")
                 yield self._post(path, key, entry or Entry(captions=captions_beside(beside)), city)
 
-    def _cities_by_folder(self) -> dict[str, str]:
+    def _cities_by_folder(self, pictures: list[Path] | None = None) -> dict[str, str]:
+        """pictures: all those in the root, where they are known already."""
         # Of the whole source: a part of it would not look like a list of cities any more.
-        return cities_by_folder(self.root) if self.folder_city else {}
+        return cities_by_folder(self.root, pictures) if self.folder_city else {}
 
     def _nested_posts(self, name: str, root: SourcePlace) -> dict[PictureFile, Post]:
         others = [(other, below) for other, below in self.nested if below != root and is_below(below, root)]

@@ -25,6 +25,8 @@ MOST_TEXT = 2**20
 #: Facts in img2dataset's JSON that its own bookkeeping needs.
 _BOOKKEEPING = frozenset({"exif", "error_message", "key", "status", "original_width", "original_height"})
 
+#: What is said of a picture.
+_TEXTS = frozenset({".txt", ".json"})
 _Member = tuple[str, str, StoredFile]
 
 
@@ -60,7 +62,7 @@ def read_shard(name: str, root: SourcePlace, shard: SourcePlace, wanted: Callabl
 def _members(shard: SourcePlace) -> Iterator[_Member]:
     """The files of a shard: the name that the files of a picture share, what follows it, and the file.
 
-    Those of a shard on this machine are read when they are needed, those of one elsewhere as they pass.
+    Texts are read as they pass, and pictures of a shard that lies elsewhere; those on this machine when they are needed.
     """
     here = isinstance(shard, Path)
     with _opened(shard) as (file, version, size), tarfile.open(fileobj=file, mode="r:" if here else "r|") as tar:
@@ -73,7 +75,8 @@ def _members(shard: SourcePlace) -> Iterator[_Member]:
             end = member.offset_data + member.size
             part = StoredFile(str(shard), f"bytes={member.offset_data}-{end}", member.size, version)
             suffix = f".{suffix.lower()}"
-            if not here and (suffix in SUFFIXES or member.size <= MOST_TEXT):
+            text = suffix in _TEXTS and member.size <= MOST_TEXT
+            if text or (not here and suffix in SUFFIXES):
                 opened = tar.extractfile(member)
                 part = replace(part, data=opened.read() if opened else b"")
             yield str(path.with_name(stem)), suffix, part
@@ -103,8 +106,8 @@ def _post(shard: str, files: list[_Member]) -> Post | None:
     facts: dict[str, Any] = {}
     texts: dict[str, str] = {}
     for _, kind, other in files:
-        if kind in {".txt", ".json"} and other.size <= MOST_TEXT:
-            texts[kind] = other.read_bytes().decode("utf-8-sig", "replace")
+        if kind in _TEXTS and other.data is not None:
+            texts[kind] = other.data.decode("utf-8-sig", "replace")
     try:
         facts = json.loads(texts.get(".json", "{}"), parse_constant=lambda _: None)
     except ValueError:
