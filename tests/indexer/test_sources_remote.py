@@ -1,8 +1,5 @@
 """Sources at URLs: what fsspec reaches, by its memory, a web server and a store of objects that speaks S3."""
 
-import functools
-import http.server
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +9,7 @@ import fsspec
 import pytest
 
 from doubles.archives import BLUE, RED, jpeg, write_tar
+from doubles.web import Handler, serving_folder
 from topicidx.embedders import stored_files
 from topicidx.embedders.pictures import open_picture
 from topicidx.embedders.stored_files import StoredFile
@@ -50,23 +48,18 @@ def memory(photos: Path) -> Iterator[str]:
 def web(photos: Path) -> Iterator[str]:
     """The same from a web server on this machine. -> its URL"""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
+    class Flaky(Handler):
         failures = 2
 
-        def log_message(self, *_: Any) -> None: ...
-
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802
             if self.path.endswith("flaky.jpg") and type(self).failures:
                 type(self).failures -= 1
                 self.send_error(503)
             else:
                 super().do_GET()
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(photos.parent)))
-    with server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving_folder(photos.parent, Flaky) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,14 @@
 import io
 import shutil
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from doubles.archives import BLUE, RED, jpeg, write_tar
 from doubles.services import Serving
+from doubles.web import serving_folder
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.index import Index
@@ -24,10 +21,6 @@ SECRET = jpeg()
 PART = f"bytes=0-{len(SECRET)}"
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None: ...
-
-
 @pytest.fixture
 def stored_home(space_folder: Path, tmp_path: Path) -> Iterator[Path]:
     """A workspace with a picture in a tar file and one at a URL."""
@@ -36,16 +29,13 @@ def stored_home(space_folder: Path, tmp_path: Path) -> Iterator[Path]:
     write_tar(home / "photos" / "00000.tar", {"a.jpg": jpeg(RED, 40), "a.txt": "dog"})
     web.mkdir()
     (web / "b.jpg").write_bytes(jpeg(BLUE, 30))
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(web))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    with serving_folder(web) as address:
         (home / "links").mkdir()
-        url = f"http://127.0.0.1:{server.server_port}/b.jpg"
-        (home / "links" / "posts.csv").write_text(f"url,caption\n{url},sea\n", encoding="utf-8")
+        (home / "links" / "posts.csv").write_text(f"url,caption\n{address}/b.jpg,sea\n", encoding="utf-8")
         with Index.open(home) as index:
             index.ingest(home / "photos")
             index.ingest(home / "links" / "posts.csv")
         yield home
-        server.shutdown()
 
 
 def id_at_url(home: Path) -> str:
