@@ -1,7 +1,6 @@
 """Index: a topic space and a store, searched by words and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
@@ -9,7 +8,6 @@ from uuid import UUID
 
 import numpy as np
 
-from topicidx.embedders.stored_files import StoredFile
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import SettingsError, SpaceMismatchError
 from topicidx.indexer.asked_pictures import AskedPictures
@@ -24,7 +22,6 @@ from topicidx.indexer.results import GroupedResult, Hit, HitGroup, SearchResult,
 from topicidx.indexer.sources import SourceRegistry
 from topicidx.indexer.store import Float32, Payload, PointFilter, VectorStore
 from topicidx.indexer.stores import StoreAddress, open_store
-from topicidx.post import PictureFile
 from topicidx.settings import Match, Search, Settings
 
 if TYPE_CHECKING:
@@ -366,18 +363,9 @@ class Index:
             image=image,
             city=city if isinstance(city, str) else None,
             captions=tuple(map(str, captions)) if isinstance(captions, list) else (),
-            path=self._file_of(image, payload),
+            path=self.sources.file_of_point(payload) if self.sources else None,
             payload=payload,
         )
-
-    def _file_of(self, image: str, payload: Payload) -> PictureFile | None:
-        file = self.sources.file_of(image, payload.get("at")) if self.sources else None
-        if isinstance(file, StoredFile):  # as it was when it was indexed
-            size, version = payload.get("size"), payload.get("mtime")
-            return replace(
-                file, size=size if isinstance(size, int) else 0, version=version if isinstance(version, int) else 0
-            )
-        return file
 
 
 def _fitting(space: TopicSpace, store: VectorStore) -> VectorStore:

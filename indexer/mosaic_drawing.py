@@ -129,5 +129,5 @@ def _candidates(cell: Cell, first: PictureFile | None, files_of: FilesOf) -> Ite
 def _files_of(index: Index, ids: Sequence[UUID]) -> list[PictureFile | None]:
     if index.sources is None:
         return [None] * len(ids)
-    keys = {record.id: str(record.payload.get("image")) for record in index.store.retrieve(ids)}
-    return [index.sources.file_of(keys[point]) if point in keys else None for point in ids]
+    payloads = {record.id: record.payload for record in index.store.retrieve(ids)}
+    return [index.sources.file_of_point(payloads[point]) if point in payloads else None for point in ids]

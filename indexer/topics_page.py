@@ -136,7 +136,7 @@ def _telling(topic: Topic) -> list[str]:
 def _sample(index: Index, payload: Mapping[str, Any], share: float) -> SamplePicture:
     image, captions = str(payload.get("image")), payload.get("captions")
     caption = str(captions[0]) if isinstance(captions, list) and captions else ""
-    return SamplePicture(image, caption, share, index.sources.file_of(image) if index.sources else None)
+    return SamplePicture(image, caption, share, index.sources.file_of_point(payload) if index.sources else None)
 
 
 def _shown(sample: SamplePicture, thumbnail: str | None) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def relocate(
 ) -> None:
     """Say that a source's pictures were moved to another folder. Nothing is read again: their keys stay."""
     from topicidx.indexer.conditions import Equals
-    from topicidx.indexer.keys import file_of
+    from topicidx.indexer.keys import file_of, unit_of
     from topicidx.indexer.sources import SourceRegistry
     from topicidx.indexer.sources.places import place_of
     from topicidx.indexer.store import PointFilter
@@ -84,7 +84,7 @@ def relocate(
         records = opened.scroll(["image"], of_source) if name in in_store else iter(())
         keys = [str(record.payload["image"]) for record in islice(records, _SAMPLE)]
     place = place_of(root)
-    found = sum(_is_there(file_of(key, place)) for key in keys) if isinstance(place, Path) else len(keys)
+    found = sum(_is_there(file_of(unit_of(key), place)) for key in keys) if isinstance(place, Path) else len(keys)
     if keys and not found and not force and place.is_dir():
         raise SourceError(
             f"none of {len(keys)} pictures of {name!r} is below {place}, such as {printable(keys[0])}; name the folder that "

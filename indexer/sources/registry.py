@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from topicidx.atomic import write_file
-from topicidx.embedders.stored_files import is_url
+from topicidx.embedders.stored_files import StoredFile, is_url
 from topicidx.errors import SourceError, StoreDamagedError
 from topicidx.indexer.keys import file_of, source_of
 from topicidx.indexer.sources.places import SourcePlace, Url, is_below, place_of
 from topicidx.indexer.sources.reader import Source
+from topicidx.indexer.store import Payload
 from topicidx.post import PictureFile
 
 FILE_NAME = "sources.json"
@@ -106,10 +108,21 @@ class SourceRegistry:
                 self._write({**self.roots, **new})
         return new
 
-    def file_of(self, key: str, at: object = None) -> PictureFile | None:
-        """The file that an image key means, or None where its source is not known here. at: as its payload has it."""
+    def file_of(self, key: str) -> PictureFile | None:
+        """The file that an image key means, or None where its source is not known here."""
+        return self.file_of_point({"image": key})
+
+    def file_of_point(self, payload: Payload) -> PictureFile | None:
+        """The file of an indexed picture, as it was when it was indexed, or None where its source is not known here."""
+        key = str(payload.get("image"))
         root = self.roots.get(source_of(key))
-        return file_of(key, root, at) if root else None
+        file = file_of(key, root, payload.get("at")) if root else None
+        if isinstance(file, StoredFile):
+            size, version = payload.get("size"), payload.get("mtime")
+            return replace(
+                file, size=size if isinstance(size, int) else 0, version=version if isinstance(version, int) else 0
+            )
+        return file
 
     def _below(self, root: SourcePlace) -> list[tuple[str, SourcePlace]]:
         return [(name, other) for name, other in self.roots.items() if other != root and is_below(other, root)]

@@ -202,6 +202,8 @@ def test_shards_are_ingested_found_again_and_pruned(
         for key, hit in hits.items():
             assert hit.path is not None
             assert hit.path.read_bytes() == posts_of(shards)[key].path.read_bytes()
+            assert index.sources is not None
+            assert index.sources.file_of_point(hit.payload) == hit.path
         assert hits["posts/00000.tar/000000000.jpg"].city == "London"
     write_tar(shards / "00000.tar", {"000000000.jpg": jpeg(RED), "000000000.txt": "a red dog again"})
     changed = ingest(shards, prune=True)

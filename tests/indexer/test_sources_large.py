@@ -24,7 +24,7 @@ def write(path: Path, pictures: int, *, apart: bool) -> Path:
 
 
 def peak(path: Path, pictures: int) -> int:
-    """The most bytes that Python held while the posts were read, but for what its own tables take when they grow, now and then."""
+    """The most bytes that Python held while the posts were read, but for its own tables, which grow now and then."""
     return min(_peak(path, pictures), _peak(path, pictures))
 
 
