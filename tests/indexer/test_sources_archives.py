@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
+from typer.testing import CliRunner
 
 from doubles.archives import BLUE, GREY, RED, jpeg, write_tar
+from topicidx.cli.app import app
 from topicidx.embedders.pictures import open_picture
 from topicidx.embedders.stored_files import StoredFile, location_of, picture_file
 from topicidx.embedders.topic_space import TopicSpace
@@ -217,3 +219,12 @@ def test_pictures_of_a_damaged_shard_are_kept(shards: Path, ingest: Callable[...
     assert (report.pruned, report.points) == (0, 3)
     (shards / "00000.tar").unlink()
     assert ingest(shards, prune=True).points == 1
+
+
+def test_shards_that_were_moved_are_followed(shards: Path, ingest: Callable[..., IngestReport], tmp_path: Path) -> None:
+    ingest(shards)
+    moved = shards.rename(tmp_path / "elsewhere")
+    done = CliRunner().invoke(app, ["relocate", "posts", str(moved), "--store", str(tmp_path / "store")])
+    assert done.exit_code == 0, done.exception
+    assert SourceRegistry(tmp_path / "store").roots["posts"] == moved
+    assert "not there" not in done.output
