@@ -1,6 +1,6 @@
 // The gallery page: every change goes through the address, and what is shown follows from it.
 
-import { ApiError, facets, openSession } from "./api.js";
+import { ApiError, facets } from "./api.js";
 import { setUpChipKeys, showChips } from "./chips.js";
 import { openDetail, setUpDetail } from "./detail.js";
 import { byId, percent, shortNumber } from "./dom.js";
@@ -12,6 +12,7 @@ import { Session } from "./session.js";
 import { showTopics } from "./start.js";
 import { addressOf, readState, searchKey, START } from "./state.js";
 import { setUpSuggestions } from "./suggest.js";
+import { askForToken, setUpToken } from "./token.js";
 import { drawingOf, keepFile, keptFile, setUpUploads } from "./upload.js";
 
 const PATIENCE = 150;
@@ -256,11 +257,6 @@ function keepScroll() {
   if (session) session.scroll = scrollY;
 }
 
-function askForToken() {
-  const dialog = byId("token");
-  if (!dialog.open) dialog.showModal();
-}
-
 async function loadFacets() {
   try {
     takeFacets(await facets());
@@ -294,7 +290,7 @@ function setUp() {
     await fetchPage();
     grid.focus(at);
   });
-  byId("token-form").addEventListener("submit", openWithToken);
+  setUpToken(beginAgain);
   document.querySelector(".brand").addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -319,18 +315,7 @@ function setUp() {
   if (!state.picture && matchMedia("(hover: hover)").matches) words.focus();
 }
 
-async function openWithToken(event) {
-  event.preventDefault();
-  try {
-    await openSession(byId("token-text").value);
-  } catch (error) {
-    byId("token-wrong").textContent = [401, 403].includes(error.status) ? "That is not the token of this server." : error.message;
-    byId("token-text").select();
-    return;
-  }
-  byId("token").close();
-  byId("token-wrong").textContent = "";
-  byId("token-text").value = "";
+function beginAgain() {
   Session.forgetAll();
   session = null;
   loadFacets();

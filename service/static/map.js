@@ -1,6 +1,6 @@
 // The map page: every picture at its place, coloured by city or topic.
 
-import { openSession, pictureMap } from "./api.js";
+import { pictureMap } from "./api.js";
 import { byId, debounced, el, shortNumber } from "./dom.js";
 import { Card } from "./map-card.js";
 import { idOf, numberOf, unpack } from "./map-data.js";
@@ -8,6 +8,7 @@ import { Drawing } from "./map-drawing.js";
 import { setUpLegend, showLegend } from "./map-legend.js";
 import { setUpMoving, setUpZoomButtons } from "./map-moving.js";
 import { View } from "./map-view.js";
+import { askForToken, setUpToken } from "./token.js";
 
 const canvas = byId("map");
 
@@ -31,7 +32,7 @@ async function load() {
 
 function fail(error) {
   say("");
-  if (error.status === 401) return byId("token").open || byId("token").showModal();
+  if (error.status === 401) return askForToken();
   if (error.status === 404) {
     return notice("There is no map yet", ["It is made once, and kept until pictures are added: run ", command("topicidx map"), " and look again. Of some thousand pictures it takes a minute."]);
   }
@@ -182,18 +183,5 @@ function say(text) {
   byId("status").textContent = text;
 }
 
-async function openWithToken(event) {
-  event.preventDefault();
-  try {
-    await openSession(byId("token-text").value);
-  } catch (error) {
-    byId("token-wrong").textContent = [401, 403].includes(error.status) ? "That is not the token of this server." : error.message;
-    byId("token-text").select();
-    return;
-  }
-  byId("token").close();
-  load();
-}
-
-byId("token-form").addEventListener("submit", openWithToken);
+setUpToken(load);
 load();
