@@ -4,6 +4,8 @@ PYTHON ?= python3
 # Processes that run tests, each on one thread: threads of several would wait for one another.
 JOBS ?= auto
 BIN = $(VENV)/bin
+# Files are compiled when they are first imported; what setuptools says about editable installations is known.
+PIP_INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile
 INSTALLED = $(VENV)/.topicidx-installed
 DEVELOP = $(VENV)/.topicidx-develop
 NODE = $(VENV)/node
@@ -36,13 +38,13 @@ bench: $(DEVELOP)
 	$(BIN)/python benchmarks/store.py
 
 $(INSTALLED): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --upgrade-deps $(VENV)
 	@echo "installing into $(VENV): about 6 GB, most of it PyTorch; a minute or two"
-	$(BIN)/python -m pip install --quiet --editable .
+	$(PIP_INSTALL) --editable .
 	touch $@
 
 $(DEVELOP): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[dev]'
 	touch $@
 
 # What the gallery page is tried in: Debian's Chromium and its driver; without them those tests are skipped.
