@@ -16,7 +16,9 @@ demo: $(INSTALLED)
 	$(BIN)/topicidx demo
 
 test: $(DEVELOP) $(NODE)/.installed browser promtool
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist worksteal
+	scratch=$$(tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT \
+		&& TMPDIR="$$scratch" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+			$(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist worksteal
 
 # Lint, format and strict types; types on the built wheel, because type checkers cannot follow the editable install.
 check: $(DEVELOP)

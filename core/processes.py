@@ -1,11 +1,22 @@
 """Child processes: how they are born without running the program again, and without being hit by Ctrl-C."""
 
+import multiprocessing
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from types import ModuleType
+
+#: How child processes start: from nothing, so that they are not hit by what threads of this one hold. `forkserver` does not
+#: copy this process either, and pays where one program starts very many of them.
+START_METHOD = "spawn"
+
+
+def child_context() -> BaseContext:
+    """What child processes are made with."""
+    return multiprocessing.get_context(START_METHOD)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Captions to words, in several processes: the slow part of reading a corpus."""
 
 import itertools
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.errors import TrainingError
-from topicidx.processes import uninterrupted, without_main
+from topicidx.processes import child_context, uninterrupted, without_main
 
 #: Texts that one process takes at once, and batches of them before other processes are worth their start.
 BATCH, ALONE = 2_500, 8
@@ -73,7 +72,7 @@ def _in_processes(
     normalizer: CaptionNormalizer, batches: Iterator[list[str]], workers: int
 ) -> Iterator[tuple[list[str], TokenBatch]]:
     pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(normalizer.to_json(),)
+        workers, mp_context=child_context(), initializer=_start, initargs=(normalizer.to_json(),)
     )
     waiting: deque[tuple[list[str], Future[TokenBatch]]] = deque()
     try:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -13,7 +14,8 @@ from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
 from topicidx.indexer.ingest_report import IngestReport, OnPicture, Skipped
 from topicidx.indexer.keys import archive_of, file_of, point_id, source_of
-from topicidx.indexer.looking import Copy, Decoded, File, Known, Looker, Planner, Refused
+from topicidx.indexer.known_pictures import KNOWN_FIELDS, KnownPictures
+from topicidx.indexer.looking import Copy, Decoded, File, Looker, Planner, Refused
 from topicidx.indexer.payload import DECODED_FIELDS, Columns, digest_of, payload_of, top_topics
 from topicidx.indexer.shards import WHOLE, Shard
 from topicidx.indexer.skipped import SkippedList
@@ -23,8 +25,6 @@ from topicidx.indexer.store import FieldType, Record, Rewrite, StoreWriter
 from topicidx.post import JsonValue, PictureFile
 from topicidx.settings import IngestSettings
 
-#: Payload fields that say whether a picture has changed since it was indexed.
-KNOWN_FIELDS = ("image", "size", "mtime", "post", "sha256", "gps_city")
 #: Points between two checkpoints, and seconds that may pass without one.
 CHECKPOINT_POINTS, CHECKPOINT_SECONDS = 5_000, 60.0
 #: Payloads that are rewritten in one go.
@@ -56,8 +56,10 @@ def ingest(
     if settings.index_fields:
         writer.index_fields(settings.index_fields)
     skipped = SkippedList(skipped_file, shard)
-    run = _Ingest(source, space, settings, skipped, on_picture, writer.fields, writer.known(KNOWN_FIELDS), shard)
-    return run.write_to(writer, prune=prune, end=end or writer.publish)
+    with closing(
+        _Ingest(source, space, settings, skipped, on_picture, writer.fields, writer.known(KNOWN_FIELDS), shard)
+    ) as run:
+        return run.write_to(writer, prune=prune, end=end or writer.publish)
 
 
 def plan_ingest(
@@ -78,8 +80,10 @@ def plan_ingest(
     """
     settings = settings or IngestSettings()
     skipped = SkippedList(skipped_file, shard)
-    run = _Ingest(source, space, settings, skipped, on_picture, {**fields, **settings.index_fields}, known, shard)
-    return run.plan(prune=prune)
+    with closing(
+        _Ingest(source, space, settings, skipped, on_picture, {**fields, **settings.index_fields}, known, shard)
+    ) as run:
+        return run.plan(prune=prune)
 
 
 class _Ingest:
@@ -96,10 +100,13 @@ class _Ingest:
         self.columns = Columns(fields)
         self.report = IngestReport(shard=None if shard == WHOLE else str(shard), shares=shard.of)
         self.by_source: Counter[str] = Counter()
-        self.not_seen: dict[UUID, str] = {}
-        self.known = self._read_known(known)
+        self.known = KnownPictures(self._of_shard(known))
         self.broken = skipped.read()
         self.looker = Looker(space, settings, self.known)
+
+    def close(self) -> None:
+        """Forget what is known of the store."""
+        self.known.close()
 
     def plan(self, *, prune: bool) -> IngestReport:
         """Say what would be done."""
@@ -136,7 +143,7 @@ class _Ingest:
         self.report.vanished = len(gone)
         if prune and gone:
             writer.delete(gone)
-            self.looker.forget(gone)
+            self.known.remove(gone)
             self.report.pruned = len(gone)
             self.by_source[self.source.name] -= len(gone)
         self.report.points = end()
@@ -160,6 +167,11 @@ class _Ingest:
             self.by_source[source_of(file.post.image)] += 1
         self.looker.will_hold(file, sha256, gps_city)
 
+    def gps_city_of(self, point: UUID) -> str | None:
+        """The city that the GPS position of a known picture lies in."""
+        known = self.known.get(point)
+        return known.gps_city if known else None
+
     def count_copy(self, copy: Copy) -> None:
         if copy.of == copy.file.id:
             self.report.updated += 1
@@ -172,20 +184,17 @@ class _Ingest:
         size, mtime = (file.size, file.mtime) if refused.error.lasting else (None, None)
         self._done(Skipped(file.post.image, _printable(file.post.path), str(refused.error), size, mtime))
 
-    def _read_known(self, records: Iterable[Record]) -> dict[UUID, Known]:
-        known: dict[UUID, Known] = {}
+    def _of_shard(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Those of the records that this process takes care of, counted by source."""
         for record in records:
             key = str(record.payload.get("image"))
             if not self.shard.has(key):
                 continue
-            known[record.id] = Known.of(record.payload)
             name = source_of(key)
             self.by_source[name] += 1
-            if name == self.source.name:
-                self.not_seen[record.id] = key
-            else:
+            if name != self.source.name:
                 self.report.other_sources[name] = self.report.other_sources.get(name, 0) + 1
-        return known
+            yield record
 
     def _changed(self, rewrite: Callable[[File], None]) -> Iterator[File]:
         """The pictures that must be looked at; all others are dealt with here."""
@@ -203,8 +212,7 @@ class _Ingest:
             file = File(
                 post, point_id(post.image), status.st_size, status.st_mtime_ns, columns, digest_of(post, columns)
             )
-            self.not_seen.pop(file.id, None)
-            known = self.known.get(file.id)
+            known = self.known.meet(file.id)
             broken = self.broken.get(post.image)
             if known is not None and (known.size, known.mtime) == (file.size, file.mtime):
                 if known.post == file.digest:
@@ -222,7 +230,9 @@ class _Ingest:
         """The points of what was ingested whose files are not there any more."""
         gone = []
         damaged = {skipped.image for skipped in self.report.skipped}
-        for point, key in self.not_seen.items():
+        for point, key in self.known.not_met():
+            if source_of(key) != self.source.name:
+                continue
             path = file_of(key, self.source.root)
             place = path if isinstance(path, Path) else place_of(str(path))
             archive = archive_of(key)
@@ -239,7 +249,7 @@ class _Ingest:
 
     def _finish(self) -> None:
         self.report.without_gazetteer = self.looker.without_gazetteer
-        self.report.duplicates = self.looker.duplicates()
+        self.report.duplicates = self.known.duplicates()
         self.report.by_source = dict(self.by_source)
         self.report.refused_values = dict(self.columns.refused)
         self.report.refused_examples = self.columns.examples
@@ -264,7 +274,7 @@ class _Output:
     def rewrite(self, file: File, of: UUID | None = None) -> None:
         """Write a point with a vector that the store has: its own, or that of another one."""
         origin = of or file.id
-        payload = self.run.payload(file, self.looker.known[origin].gps_city)
+        payload = self.run.payload(file, self.run.gps_city_of(origin))
         self.rewrites.append(Rewrite(file.id, origin, payload, DECODED_FIELDS))
         if len(self.rewrites) >= REWRITES:
             self._write_rewrites()
@@ -294,11 +304,11 @@ class _Output:
         assert not self.waiting, "a copy waits for a picture that never came"
 
     def _take_copy(self, copy: Copy) -> None:
-        of = copy.of or self.looker.holder(copy.sha256)
+        of = copy.of or self.run.known.holder(copy.sha256)
         if of is not None:
             self.run.count_copy(replace(copy, of=of))
             self.rewrite(copy.file, of)
-            self.run.will_hold(copy.file, copy.sha256, self.looker.known[of].gps_city)
+            self.run.will_hold(copy.file, copy.sha256, self.run.gps_city_of(of))
             self.run.on_picture(self.run.report)
         elif copy.sha256 in self.refused:
             self.run.skip(Refused(copy.file, self.refused[copy.sha256], copy.sha256))

@@ -1,17 +1,18 @@
 """One run of an ingest: a source's name, the writer, the report; what the command line and `Index.ingest` share."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import SourceError, StoreDamagedError, StoreNotFoundError
-from topicidx.indexer.ingest import KNOWN_FIELDS, ingest, plan_ingest
+from topicidx.indexer.ingest import ingest, plan_ingest
 from topicidx.indexer.ingest_report import IngestReport, OnPicture
+from topicidx.indexer.known_pictures import KNOWN_FIELDS
 from topicidx.indexer.shards import WHOLE, Shard
 from topicidx.indexer.sources import Source, SourceRegistry
-from topicidx.indexer.store import OnProgress
+from topicidx.indexer.store import FieldType, OnProgress, Record
 from topicidx.indexer.stores import SKIPPED, StoreAddress, open_store, open_writer
 from topicidx.settings import Settings
 
@@ -107,15 +108,17 @@ def plan_run(
     rebuild: bool = False, on_picture: OnPicture | None = None, shard: Shard = WHOLE,
 ) -> IngestReport:  # fmt: skip
     """What an ingest would do with what the store has."""
+
+    def plan(known: Iterable[Record], fields: Mapping[str, FieldType]) -> IngestReport:
+        return plan_ingest(
+            source, space, known, fields, settings.ingest,
+            skipped_file=skipped_file, prune=prune, on_picture=on_picture, shard=shard,
+        )  # fmt: skip
+
     try:
         with open_store(address, settings.collection, settings.server) as store:
             info = store.info()
             same = info.vector_space == space.vector_space and not rebuild
-            known = list(store.scroll(KNOWN_FIELDS)) if same else []
-            fields = info.fields
+            return plan(store.scroll(KNOWN_FIELDS) if same else (), info.fields)
     except StoreNotFoundError:
-        known, fields = [], {}
-    return plan_ingest(
-        source, space, known, fields, settings.ingest,
-        skipped_file=skipped_file, prune=prune, on_picture=on_picture, shard=shard,
-    )  # fmt: skip
+        return plan((), {})

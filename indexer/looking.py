@@ -1,7 +1,6 @@
 """Looking at picture files: which hold bytes whose vector is known, and decoding those that do not."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
@@ -16,37 +15,12 @@ from topicidx.embedders.stored_files import StoredFile, without_bytes
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
 from topicidx.indexer.gazetteer import Gazetteer, open_gazetteer
-from topicidx.indexer.store import Payload
+from topicidx.indexer.known_pictures import Known, KnownPictures
 from topicidx.post import JsonValue, Post
 from topicidx.settings import IngestSettings
 
 if TYPE_CHECKING:
     from topicidx.embedders.protocols import ImageEncoder
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a stored point tells of its picture's file. sha256: the raw digest."""
-
-    size: int | None = None
-    mtime: int | None = None
-    post: str | None = None
-    sha256: bytes | None = None
-    gps_city: str | None = None
-
-    @classmethod
-    def of(cls, payload: Payload) -> "Known":
-        """What a payload tells; what is missing or odd counts as not told."""
-        size, mtime, post, digest, city = (
-            payload.get(name) for name in ("size", "mtime", "post", "sha256", "gps_city")
-        )
-        return cls(
-            size if isinstance(size, int) else None,
-            mtime if isinstance(mtime, int) else None,
-            post if isinstance(post, str) else None,
-            _raw(digest),
-            city if isinstance(city, str) else None,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +66,11 @@ class Refused:
 class Looker:
     """Looks at files, from any number of threads; `known` is kept up to date with what is told of the store."""
 
-    def __init__(self, space: TopicSpace, settings: IngestSettings, known: dict[UUID, Known]) -> None:
+    def __init__(self, space: TopicSpace, settings: IngestSettings, known: KnownPictures) -> None:
         self.known = known
         self._space = space
         self._settings = settings
         self._lock = Lock()
-        self._holders = {entry.sha256: point for point, entry in known.items() if entry.sha256}
         self._claimed: set[bytes] = set()
         #: Pictures that know where they were taken, but not in which city, for want of a gazetteer.
         self.without_gazetteer = 0
@@ -114,7 +87,7 @@ class Looker:
         if own is not None and own.sha256 == sha256:
             return Copy(known_by, sha256, file.id)
         with self._lock:
-            holder = self._holders.get(sha256)
+            holder = self.known.holder(sha256)
             if holder is not None or sha256 in self._claimed:
                 return Copy(known_by, sha256, holder)
             self._claimed.add(sha256)
@@ -142,33 +115,19 @@ class Looker:
 
     def holds(self, point: UUID, sha256: bytes) -> bool:
         """Whether a stored point has the vector of these bytes, now."""
-        return self.known[point].sha256 == sha256
+        known = self.known.get(point)
+        return known is not None and known.sha256 == sha256
 
     def will_hold(self, file: File, sha256: bytes, gps_city: JsonValue) -> None:
         """A point is about to be written: from now on it is no copy of what it held."""
         city = gps_city if isinstance(gps_city, str) else None
-        self.known[file.id] = Known(file.size, file.mtime, file.digest, sha256, city)
+        self.known.put(file.id, Known(file.post.image, file.size, file.mtime, file.digest, sha256, city))
 
     def wrote(self, point: UUID, sha256: bytes) -> None:
         """A decoded picture is in the store: others may be copies of it."""
         with self._lock:
-            self._holders[sha256] = point
+            self.known.stored(point)
             self._claimed.discard(sha256)
-
-    def holder(self, sha256: bytes) -> UUID | None:
-        """The stored point that others with these bytes are copies of."""
-        with self._lock:
-            return self._holders.get(sha256)
-
-    def forget(self, points: Iterable[UUID]) -> None:
-        """Points are removed from the store."""
-        for point in points:
-            del self.known[point]
-
-    def duplicates(self) -> int:
-        """How many points have the bytes of another one."""
-        counts = Counter(entry.sha256 for entry in self.known.values() if entry.sha256)
-        return sum(count - 1 for count in counts.values())
 
     @property
     def _encoder(self) -> "ImageEncoder":
@@ -189,15 +148,15 @@ class Looker:
 class Planner:
     """Tells copies without decoding, and without reading files whose size no other has."""
 
-    def __init__(self, known: Mapping[UUID, Known]) -> None:
+    def __init__(self, known: KnownPictures) -> None:
+        known.index_sizes()
         self._known = known
-        self._sizes = {entry.size for entry in known.values()}
-        self._digests = {entry.sha256 for entry in known.values() if entry.sha256}
+        self._digests: set[bytes] = set()
         self._alone: dict[int, File] = {}
 
     def look(self, file: File) -> Decoded | Copy | Refused:
         """What looking at the file would come to; what would be decoded comes without pixels."""
-        if file.size not in self._sizes and file.size not in self._alone:
+        if file.size not in self._alone and not self._known.has_size(file.size):
             self._alone[file.size] = file
             return Decoded(file, b"")
         try:
@@ -210,7 +169,7 @@ class Planner:
         own = self._known.get(file.id)
         if own is not None and own.sha256 == sha256:
             return Copy(file, sha256, file.id)
-        if sha256 in self._digests:
+        if sha256 in self._digests or self._known.holder(sha256) is not None:
             return Copy(file, sha256, None)
         self._digests.add(sha256)
         return Decoded(file, sha256)
@@ -230,10 +189,3 @@ def _fetched(file: File) -> File:
 def _without_bytes(file: File) -> File:
     path = without_bytes(file.post.path)
     return file if path is file.post.path else replace(file, post=replace(file.post, path=path))
-
-
-def _raw(digest: JsonValue) -> bytes | None:
-    try:
-        return bytes.fromhex(digest) if isinstance(digest, str) else None
-    except ValueError:
-        return None

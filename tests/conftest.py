@@ -10,12 +10,18 @@ from typing import Any
 
 import pytest
 
+from doubles import children
 from doubles.forked import ForkServer
 from doubles.real_servers import why_no_docker, why_none
 
 pytest_plugins = ("doubles.spaces",)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children_start_at_once() -> None:
+    children.start()
 
 
 @pytest.fixture(scope="session")
@@ -56,10 +62,17 @@ def qdrant_cluster() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def topicidx() -> Iterator[Run]:
+def fork_server() -> Iterator[ForkServer]:
+    """What runs the command line in processes that fork from one which has imported all they need."""
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def topicidx(fork_server: ForkServer) -> Run:
     """Runs the command line in a process that forks from one that has imported all it needs, or with variables that Python reads,
     or `alone`, in one that starts from nothing as people's does."""
-    servers: list[ForkServer] = []
 
     def run(
         *arguments: object, cwd: Path | None = None, stdin: str | None = None, alone: bool = False, **env: str
@@ -68,17 +81,13 @@ def topicidx() -> Iterator[Run]:
         variables = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")} | env
         folder = cwd or Path(__file__).parent
         if not alone and not any(name.startswith(("PYTHON", "OMP_", "LC_", "LANG")) for name in env):
-            if not servers:
-                servers.append(ForkServer())
-            return servers[0].run(written, folder, variables, stdin)
+            return fork_server.run(written, folder, variables, stdin)
         return subprocess.run(
             [sys.executable, "-m", "topicidx", *written],
             cwd=folder, env=variables, input=stdin, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    yield run
-    for server in servers:
-        server.close()
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """EmbeddedWriter: one ingest's new generation, written in a child process beside the live one."""
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -39,7 +38,7 @@ from topicidx.indexer.store import (
     validate_points,
 )
 from topicidx.indexer.totals import Totals, totals_of
-from topicidx.processes import uninterrupted, without_main
+from topicidx.processes import child_context, uninterrupted, without_main
 from topicidx.settings import APPROXIMATE_FROM
 
 P = ParamSpec("P")
@@ -127,7 +126,7 @@ class EmbeddedWriter:
         self._on_progress = on_progress or (lambda stage, done, total: None)
         self._pool: ProcessPoolExecutor | None = None
         self._waiting: list[Future[None]] = []
-        self._stage = multiprocessing.get_context("spawn").Array("q", 3)
+        self._stage = child_context().Array("q", 3)
         live = _live_or_damaged(collection) if rebuild else live_or_none(collection)
         self._begin_from(None if rebuild else live)
         #: True when readers now see the vectors of another space, which publishing replaces.
@@ -157,7 +156,9 @@ class EmbeddedWriter:
     def known(self, fields: Sequence[str]) -> Iterator[Record]:
         if self._unfinished is not None or self._pool is not None:
             self._open()
-            yield from self._call(writer_process.known, list(fields))
+            self._call(writer_process.begin_known, list(fields))
+            while (records := self._call(writer_process.next_known)) is not None:
+                yield from records
         elif self._live is not None:
             with _opened(self._live) as shard:
                 yield from shard.scroll(fields)
@@ -249,7 +250,7 @@ class EmbeddedWriter:
         self._building = self._unfinished or begin_generation(self._collection, self._wanted)
         self._pool = ProcessPoolExecutor(
             1,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=child_context(),
             initializer=writer_process.start,
             initargs=(self._stage,),
         )

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +17,7 @@ from filelock import FileLock
 
 from topicidx.indexer.embedded.journal import JOURNAL, acknowledge, last_entry
 from topicidx.indexer.embedded.shard import Shard
-from topicidx.indexer.store import INDEXED_FIELDS, FieldType, Float32, Payload, PointBlock, Record, Rewrite
+from topicidx.indexer.store import BLOCK, INDEXED_FIELDS, FieldType, Float32, Payload, PointBlock, Record, Rewrite
 from topicidx.indexer.totals import Totals, totals_of
 
 #: What publishing does, one after the other; the parent shows it.
@@ -38,6 +39,7 @@ class _Work:
 
 
 _work: list[_Work] = []
+_known: list[Iterator[list[Record]]] = []
 _stage: "list[SynchronizedArray[int]]" = []
 
 
@@ -88,16 +90,34 @@ def index_fields(wanted: Mapping[str, FieldType]) -> None:
     _changes().index_fields(wanted)
 
 
-def known(wanted: Sequence[str]) -> list[Record]:
-    """The points with the changes applied, with these payload fields."""
-    base = _base()
-    records = {record.id: record for record in base.scroll(wanted)} if base else {}
-    for record in _changes().scroll([*wanted, *_REMOVED]):
-        if _is_removal(record.payload):
-            records.pop(record.id, None)
-        else:
-            records[record.id] = record
-    return list(records.values())
+def begin_known(wanted: Sequence[str]) -> None:
+    """Let `next_known` begin: the points with the changes applied, with these payload fields."""
+    _known[:] = [_known_pages(wanted)]
+
+
+def next_known() -> list[Record] | None:
+    """Some more of the points; None where there are no more."""
+    return next(_known[0], None)
+
+
+def _known_pages(wanted: Sequence[str]) -> Iterator[list[Record]]:
+    base, changes = _base(), _changes()
+    for records in _blocks(base.scroll(wanted)) if base else ():
+        changed = {record.id: record for record in changes.retrieve([record.id for record in records])}
+        latest = (changed.get(record.id, record) for record in records)
+        yield [_with_fields(record, wanted) for record in latest if not _is_removal(record.payload)]
+    for records in _blocks(changes.scroll([*wanted, *_REMOVED])):
+        old = {record.id for record in base.retrieve([record.id for record in records])} if base else set()
+        new = (record for record in records if record.id not in old)
+        yield [_with_fields(record, wanted) for record in new if not _is_removal(record.payload)]
+
+
+def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
+    return iter(lambda: list(islice(records, BLOCK)), [])
+
+
+def _with_fields(record: Record, wanted: Sequence[str]) -> Record:
+    return Record(record.id, {name: record.payload[name] for name in wanted if name in record.payload})
 
 
 def upsert(ids: Sequence[UUID], vectors: Float32, payloads: Sequence[Payload]) -> None:

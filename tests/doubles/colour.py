@@ -53,8 +53,13 @@ def load_encoder_class(kind: Literal["text", "image"], name: str) -> Any:
     return ColourImageEncoder if name == ColourImageEncoder.name else protocols.load_encoder_class(kind, name)
 
 
-if __name__ == "__main__":
-    from topicidx.cli.app import main
+def main() -> None:
+    """The command line, with this encoder registered."""
+    from topicidx.cli.app import main as command_line
 
     topic_space.load_encoder_class = load_encoder_class
+    command_line()
+
+
+if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ What depends on how Python starts, such as its own variables or what is imported
 """
 
 import atexit
+import importlib
 import json
 import os
 import subprocess
@@ -15,6 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from doubles import children
+
+#: The command line as people run it.
+PROGRAM = "topicidx.cli.app"
 #: What commands import sooner or later.
 _IMPORTED = (
     "topicidx.cli.app", "gensim.models", "matplotlib.pyplot", "numba", "qdrant_client", "qdrant_edge", "rich.table",
@@ -34,9 +39,10 @@ class ForkServer:
         )  # fmt: skip
 
     def run(
-        self, arguments: list[str], cwd: Path, env: Mapping[str, str], stdin: str | None
+        self, arguments: list[str], cwd: Path, env: Mapping[str, str], stdin: str | None, program: str = PROGRAM
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command line with these arguments. stdin: what it reads; nothing where it is None."""
+        """Run the command line with these arguments. stdin: what it reads; nothing where it is None. program: the module whose
+        `main` that is."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +50,7 @@ class ForkServer:
             for file in files:
                 Path(file).touch()
             Path(files[0]).write_text(stdin or "", encoding="utf-8")
-            request = {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "files": files}
+            request = {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "files": files, "program": program}
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
@@ -63,10 +69,9 @@ class ForkServer:
 
 
 def _serve() -> None:
-    import importlib
-
     for name in _IMPORTED:
         importlib.import_module(name)
+    children.start()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -95,9 +100,8 @@ def _become(request: dict[str, Any]) -> None:
         main.__spec__ = main.__package__ = None
         main.__dict__.pop("__file__", None)
         sys.argv = ["topicidx", *request["arguments"]]
-        from topicidx.cli.app import main as command_line
-
-        command_line()
+        children.inherit()
+        importlib.import_module(request["program"]).main()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

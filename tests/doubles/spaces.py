@@ -3,7 +3,6 @@
 import os
 import random
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from doubles.colour import ColourImageEncoder, load_encoder_class
+from doubles.forked import ForkServer
 from topicidx.embedders import topic_space
 from topicidx.embedders.lda import LdaTextEncoder
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
@@ -100,18 +100,11 @@ def paint() -> Paint:
 
 
 @pytest.fixture(scope="session")
-def colour_cli() -> Run:
+def colour_cli(fork_server: ForkServer) -> Run:
     """Runs the command line in a process of its own, with the cheap image encoder registered."""
 
     def run(*arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
-        return subprocess.run(
-            [sys.executable, "-m", "doubles.colour", *map(str, arguments)],
-            cwd=cwd,
-            env=clean | {"PYTHONPATH": str(Path(__file__).parent.parent)} | env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return fork_server.run([*map(str, arguments)], cwd, clean | env, None, program="doubles.colour")
 
     return run

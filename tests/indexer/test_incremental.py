@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.indexer.embedded import EmbeddedStore
-from topicidx.indexer.ingest import KNOWN_FIELDS, IngestReport, plan_ingest
+from topicidx.indexer.ingest import IngestReport, plan_ingest
 from topicidx.indexer.ingest import ingest as ingest_source
 from topicidx.indexer.keys import point_id
+from topicidx.indexer.known_pictures import KNOWN_FIELDS
 from topicidx.indexer.sources import SourceRegistry, open_source
 from topicidx.settings import IngestSettings
 

@@ -1,0 +1,146 @@
+"""Queries of the embedded store: a whole cold process, and in a process that is running, by number of pictures.
+
+    python benchmarks/query.py [--cold 20000] [--points 20000 150000] [--rounds 15]
+
+Points are like topic distributions; the space's words are learned from generated posts (see machine.py). Cold: the command
+`topicidx query "sunrise beach"`, started again and again, beside Python alone and beside what importing PyTorch takes.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+from machine import (
+    TOPICS,
+    in_process,
+    machine,
+    make_space,
+    peak_memory,
+    run_process,
+    size_of,
+    spread,
+    table,
+    thetas,
+    timed,
+)
+
+from topicidx.indexer import Index
+from topicidx.indexer.embedded import EmbeddedStore
+from topicidx.indexer.sources import SourceRegistry, open_source
+from topicidx.workspace import FOLDER_NAME, Workspace
+
+QUERY, BLOCK, ROUNDS, BATCH = "sunrise beach", 1_000, 60, 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cold", type=int, default=20_000)
+    parser.add_argument("--points", type=int, nargs="*", default=[20_000, 150_000])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--ask", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.ask:
+        print(json.dumps(ask(arguments.ask)))
+        return
+    print(f"{machine()}\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        space = make_space(folder / "space")
+        cold(fill(folder, space, arguments.cold), arguments.rounds)
+        rows = []
+        for points in arguments.points:
+            home = fill(folder, space, points)
+            told = in_process(__file__, "--ask", home)
+            disk = size_of(home / "store") / points
+            rows.append([f"{points:,}", *told["cells"], f"{told['batch']:.0f}", f"{told['peak']:.0f}", f"{disk:,.0f}"])
+        if rows:
+            print(table(COLUMNS, rows), flush=True)
+
+
+COLUMNS = (
+    "pictures", "opening (s)", "1 word, p50 / p95 (ms)", "2 words", "1 word, one city", "2 words, one city",
+    "queries of a batch (1/s)", "peak memory (MB)", "bytes on the disk a picture",
+)  # fmt: skip
+
+
+def fill(folder: Path, space: Any, points: int) -> Path:
+    """A home with the space and so many pictures, of ten cities."""
+    place = folder / f"home{points}"
+    if place.exists():
+        return place / FOLDER_NAME
+    home = Workspace.find_or_create(place / FOLDER_NAME)
+    home.space.symlink_to(folder / "space")
+    (place / "photos").mkdir()
+    source = SourceRegistry(home.store).register(open_source(place / "photos"))
+    rng = np.random.default_rng(0)
+    with EmbeddedStore.writer(home.store, "photos", space.vector_space, TOPICS) as writer:
+        for begin in range(0, points, BLOCK):
+            numbers = range(begin, min(begin + BLOCK, points))
+            payloads: list[dict[str, Any]] = [
+                {
+                    "image": f"{source.name}/{number:07d}.jpg", "source": source.name, "city": f"city {number % 10}",
+                    "city_label": f"City {number % 10}", "captions": [f"picture number {number} at the beach"],
+                    "sha256": f"{number:064x}", "size": 20_000 + number, "mtime": 1_700_000_000_000_000_000 + number,
+                    "width": 640, "height": 480, "taken_at": None, "space": space.vector_space,
+                }
+                for number in numbers
+            ]  # fmt: skip
+            ids = [uuid5(NAMESPACE_URL, str(payload["image"])) for payload in payloads]
+            writer.upsert(ids, thetas(rng, len(numbers)), payloads)
+        writer.publish()
+    return home.home
+
+
+def cold(home: Path, rounds: int) -> None:
+    """A whole process that answers one query, beside others."""
+    command = [str(Path(sys.executable).with_name("topicidx")), "query", QUERY, "--home", str(home)]
+    others = {
+        f'`topicidx query "{QUERY}"`': command,
+        "the same, as JSON": [*command, "--format", "json"],
+        "Python alone": [sys.executable, "-c", "pass"],
+        "`import torch`": [sys.executable, "-c", "import torch"],
+    }
+    rows: list[list[str]] = []
+    taken: dict[str, list[float]] = {name: [] for name in others}
+    peaks: dict[str, float] = {}
+    for _ in range(rounds):
+        for name, one in others.items():  # in turns, so that a slow moment is everyone's
+            seconds, peak, _ = run_process(one)
+            taken[name].append(seconds)
+            peaks[name] = max(peaks.get(name, 0.0), peak)
+    for name, seconds in taken.items():  # type: ignore[assignment]
+        rows.append([name, f"{np.median(seconds):.3f}", f"{np.max(seconds):.3f}", f"{peaks[name]:.0f}"])  # type: ignore[arg-type]
+    print(table(("whole process", "median (s)", "slowest (s)", "peak memory (MB)"), rows) + "\n", flush=True)
+
+
+def ask(home: Path) -> dict[str, Any]:
+    """Latencies in this process, and queries per second of a batch."""
+    opened: list[Index] = []
+    opening = timed(lambda: opened.append(Index.open(home)))
+    index, rng = opened[0], np.random.default_rng(1)
+    with index:
+        vocabulary = index.space.words.vocabulary.words
+        seen = np.array([word.documents for word in vocabulary], dtype=np.float64)
+
+        def drawn(words: int) -> str:
+            chosen = rng.choice(len(seen), words, replace=False, p=seen / seen.sum())
+            return " ".join(vocabulary[place].forms[0][0] for place in chosen)
+
+        def latency(words: int, **options: Any) -> str:
+            queries = [drawn(words) for _ in range(ROUNDS)]
+            return spread([timed(lambda query=query: index.search(query, **options)) for query in queries])  # type: ignore[misc]
+
+        index.search(drawn(1))
+        cells = [f"{opening:.2f}", latency(1), latency(2), latency(1, city=["city 3"]), latency(2, city=["city 3"])]
+        queries = [drawn(1 + number % 2) for number in range(BATCH)]
+        seconds = timed(lambda: [index.search(query) for query in queries])
+    return {"cells": cells, "batch": BATCH / seconds, "held": peak_memory()}
+
+
+if __name__ == "__main__":
+    main()
