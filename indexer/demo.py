@@ -30,7 +30,7 @@ RENDERED_SIZE = 160
 SHEET = "demo.html"
 
 #: Behind random weights there is nothing worth freezing, so all layers learn, on pictures small enough for a CPU.
-TRAINING = TrainingSettings(arch="googlenet", init="random", layers="all", crop=64, resize=72, epochs=10, patience=10)
+TRAINING = TrainingSettings(arch="googlenet", init="random", layers="all", crop=96, resize=108, epochs=16, patience=16)
 
 
 @dataclass(frozen=True)

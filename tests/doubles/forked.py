@@ -13,6 +13,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ _IMPORTED = (
 
 
 class ForkServer:
-    """The process that others fork from. To be closed."""
+    """The process that others fork from, which starts with the first. To be closed."""
 
-    def __init__(self) -> None:
+    @cached_property
+    def _process(self) -> "subprocess.Popen[str]":
         tests = str(Path(__file__).parent.parent)
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "doubles.forked"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=os.environ | {"PYTHONPATH": tests, "MPLBACKEND": "agg"},
         )  # fmt: skip
@@ -60,7 +62,9 @@ class ForkServer:
         return subprocess.CompletedProcess(arguments, json.loads(answer), output, errors)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, if anything was run."""
+        if "_process" not in self.__dict__:
+            return
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(timeout=60)
@@ -88,6 +92,7 @@ def _become(request: dict[str, Any]) -> None:
         os.environ.clear()
         os.environ.update(request["env"])
         os.chdir(request["cwd"])
+        tempfile.tempdir = None  # where that is follows from the variables
         for number, file in enumerate(request["files"]):
             opened = os.open(file, os.O_RDWR)
             os.dup2(opened, number)

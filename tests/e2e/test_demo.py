@@ -57,7 +57,7 @@ def test_the_demos_index_answers_further_queries(demo: DemoReport, topicidx: Run
 def test_with_captions_of_other_pictures_the_answers_fall_to_chance(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    shuffled = run_demo(tmp_path_factory.mktemp("shuffled"), epochs=5, shuffle_captions=True)
+    shuffled = run_demo(tmp_path_factory.mktemp("shuffled"), epochs=8, shuffle_captions=True)
     found = sum(answer.hits for answer in shuffled.answers)
     chance = sum(answer.by_chance for answer in shuffled.answers)
     # Forty pictures, of which chance finds about three; ten or more would be one in a thousand.
