@@ -100,8 +100,8 @@ class _Ingest:
         self.columns = Columns(fields)
         self.report = IngestReport(shard=None if shard == WHOLE else str(shard), shares=shard.of)
         self.by_source: Counter[str] = Counter()
-        self.known = KnownPictures(self._of_shard(known))
         self.broken = skipped.read()
+        self.known = KnownPictures(self._of_shard(known))
         self.looker = Looker(space, settings, self.known)
 
     def close(self) -> None:

@@ -87,24 +87,22 @@ class KnownPictures:
         return int(self._one("SELECT count(*) FROM pictures")[0])
 
     def __contains__(self, point: UUID) -> bool:
-        return self._one("SELECT 1 FROM pictures WHERE id = ?", point.bytes) is not None
+        return self._find(point) is not None
 
     def get(self, point: UUID) -> Known | None:
         """What is known of a picture, if anything is."""
-        found = self._one("SELECT image, size, mtime, post, sha256, gps_city FROM pictures WHERE id = ?", point.bytes)
-        return Known(*found) if found else None
+        found = self._find(point)
+        return Known(*found[1:]) if found else None
 
     def meet(self, point: UUID) -> Known | None:
         """As `get`, and note that the picture is there."""
-        found = self._one(
-            "SELECT image, size, mtime, post, sha256, gps_city, row FROM pictures WHERE id = ?", point.bytes
-        )
+        found = self._find(point)
         if found is None:
             return None
-        *told, row = found
+        row = found[0]
         if row <= self._told:
             self._met[row // 8] |= 1 << row % 8
-        return Known(*told)
+        return Known(*found[1:])
 
     def not_met(self) -> Iterator[tuple[UUID, str]]:
         """The pictures that the store told of and that were not met: their points and keys."""
@@ -163,6 +161,12 @@ class KnownPictures:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _find(self, point: UUID) -> Any:
+        """A picture's number, and what is known of it."""
+        return self._one(
+            "SELECT row, image, size, mtime, post, sha256, gps_city FROM pictures WHERE id = ?", point.bytes
+        )
 
     def _one(self, query: str, *values: Any) -> Any:
         with self._using() as rows:

@@ -165,9 +165,16 @@ class Shard:
         }
 
     def scroll(self, fields: Sequence[str] | None = None, where: PointFilter | None = None) -> Iterator[Record]:
+        for records in self.record_blocks(fields, where):
+            yield from records
+
+    def record_blocks(
+        self, fields: Sequence[str] | None = None, where: PointFilter | None = None
+    ) -> Iterator[list[Record]]:
+        """As `scroll`, in blocks of at most BLOCK."""
         wanted = True if fields is None else [json_path(name) for name in fields]
         for records in self._pages(wanted, with_vector=False, where=where):
-            yield from (Record(_uuid(record.id), record.payload or {}) for record in records)
+            yield [Record(_uuid(record.id), record.payload or {}) for record in records]
 
     def blocks(self) -> Iterator[PointBlock]:
         """Every point, whole, in the order of ids."""

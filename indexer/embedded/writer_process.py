@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 from uuid import UUID
@@ -17,7 +16,7 @@ from filelock import FileLock
 
 from topicidx.indexer.embedded.journal import JOURNAL, acknowledge, last_entry
 from topicidx.indexer.embedded.shard import Shard
-from topicidx.indexer.store import BLOCK, INDEXED_FIELDS, FieldType, Float32, Payload, PointBlock, Record, Rewrite
+from topicidx.indexer.store import INDEXED_FIELDS, FieldType, Float32, Payload, PointBlock, Record, Rewrite
 from topicidx.indexer.totals import Totals, totals_of
 
 #: What publishing does, one after the other; the parent shows it.
@@ -102,18 +101,14 @@ def next_known() -> list[Record] | None:
 
 def _known_pages(wanted: Sequence[str]) -> Iterator[list[Record]]:
     base, changes = _base(), _changes()
-    for records in _blocks(base.scroll(wanted)) if base else ():
+    for records in base.record_blocks(wanted) if base else ():
         changed = {record.id: record for record in changes.retrieve([record.id for record in records])}
         latest = (changed.get(record.id, record) for record in records)
         yield [_with_fields(record, wanted) for record in latest if not _is_removal(record.payload)]
-    for records in _blocks(changes.scroll([*wanted, *_REMOVED])):
+    for records in changes.record_blocks([*wanted, *_REMOVED]):
         old = {record.id for record in base.retrieve([record.id for record in records])} if base else set()
         new = (record for record in records if record.id not in old)
         yield [_with_fields(record, wanted) for record in new if not _is_removal(record.payload)]
-
-
-def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
-    return iter(lambda: list(islice(records, BLOCK)), [])
 
 
 def _with_fields(record: Record, wanted: Sequence[str]) -> Record:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from topicidx.indexer.rendered.captions import caption_scene
 from topicidx.indexer.rendered.drawing import SMALLEST_SIZE, draw_scene
 from topicidx.indexer.rendered.scenes import Scene, sample_city_scenes, sample_scenes
+from topicidx.processes import child_context
 
 JPEG_QUALITY = 88
 CITY_SHOWN_SHARE = 0.3
@@ -112,8 +112,7 @@ def _write(
         for scene, target in zip(scenes, targets, strict=True):
             draw(scene, target)
     else:
-        # Processes that are forked beside threads can hang.
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(processes, mp_context=child_context()) as pool:
             list(pool.map(draw, scenes, targets, chunksize=32))
     _write_captions(folder / "captions.csv", pictures)
     _write_truth(folder / "truth.jsonl", pictures)
