@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from doubles import children
+from doubles.environment import without_settings
 from doubles.forked import ForkServer
 from doubles.real_servers import why_no_docker, why_none
 
@@ -78,7 +79,7 @@ def topicidx(fork_server: ForkServer) -> Run:
         *arguments: object, cwd: Path | None = None, stdin: str | None = None, alone: bool = False, **env: str
     ) -> subprocess.CompletedProcess[str]:
         written = [*map(str, arguments)]
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")} | env
+        variables = without_settings() | env
         folder = cwd or Path(__file__).parent
         if not alone and not any(name.startswith(("PYTHON", "OMP_", "LC_", "LANG")) for name in env):
             return fork_server.run(written, folder, variables, stdin)

@@ -2,13 +2,14 @@
 
 import ast
 import json
-import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from doubles.environment import without_settings
 
 ROOT = Path(__file__).parent.parent
 #: From the bottom up: a package imports only from those before it, and from itself.
@@ -19,6 +20,13 @@ PACKAGES = {
     "service": "topicidx.service",
     "cli": "topicidx.cli",
 }
+#: Modules that are imported when a query has been answered, and the packages of others that they are of.
+QUERY_MODULES = 650
+QUERY_PACKAGES = {
+    "PIL", "Stemmer", "annotated_doc", "annotated_types", "click", "cython_runtime", "dotenv", "filelock", "numpy", "pydantic",
+    "pydantic_core", "pydantic_settings", "qdrant_edge", "rapidfuzz", "rich", "safetensors", "shellingham", "topicidx", "typer",
+    "typing_extensions", "typing_inspection",
+}  # fmt: skip
 HEAVY = ("torch", "torchvision", "gensim", "spacy", "qdrant_client", "pandas", "sklearn")
 
 
@@ -75,24 +83,30 @@ def test_the_engine_is_touched_in_two_modules() -> None:
     assert users == [Path("indexer/embedded/filters.py"), Path("indexer/embedded/shard.py")]
 
 
-def _heavy_modules_after(arguments: list[str], cwd: Path) -> list[str]:
+def _modules_after(arguments: list[str], cwd: Path) -> list[str]:
+    """All that is imported when a command is done."""
     program = (
         "import json, sys\n"
         "from topicidx.cli.app import main\n"
         "sys.argv = ['topicidx', *json.loads(sys.argv[1])]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})), file=sys.stderr)\n"
+        "print(json.dumps(sorted(sys.modules)), file=sys.stderr)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, json.dumps(arguments)],
         cwd=cwd,
-        env={name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")},
+        env=without_settings(),
         capture_output=True,
         text=True,
         check=True,
     )
-    loaded = json.loads(done.stderr.splitlines()[-1])
+    loaded: list[str] = json.loads(done.stderr.splitlines()[-1])
     assert "numpy" in loaded or "--help" in arguments  # the listing works
+    return loaded
+
+
+def _heavy_modules_after(arguments: list[str], cwd: Path) -> list[str]:
+    loaded = {name.partition(".")[0] for name in _modules_after(arguments, cwd)}
     return [name for name in HEAVY if name in loaded]
 
 
@@ -104,3 +118,11 @@ def test_help_starts_light(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["beach", "sunrise"], ["beach", "sunrize"]])
 def test_a_query_against_an_embedded_store_starts_light(workspace: Path, match: str, words: list[str]) -> None:
     assert _heavy_modules_after(["query", *words, "--match", match], workspace) == []
+
+
+def test_a_query_imports_little(workspace: Path) -> None:
+    modules = _modules_after(["query", "sunrise beach", "--format", "paths"], workspace)
+    packages = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    others = {name for name in packages if not name.startswith("_")}
+    assert others <= QUERY_PACKAGES, f"new: {sorted(others - QUERY_PACKAGES)}"
+    assert len(modules) <= QUERY_MODULES, f"{len(modules)} modules"

@@ -3,9 +3,7 @@
 A count that has gone down may be written down here; one that has gone up needs a reason.
 """
 
-import json
 import pickle
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,13 +27,6 @@ from topicidx.settings import IngestSettings
 
 Paint = Callable[..., Path]
 
-#: Modules that are imported when a query has been answered, and the packages of others that they are of.
-QUERY_MODULES = 650
-QUERY_PACKAGES = {
-    "PIL", "Stemmer", "annotated_doc", "annotated_types", "click", "cython_runtime", "dotenv", "filelock", "numpy", "pydantic",
-    "pydantic_core", "pydantic_settings", "qdrant_edge", "rapidfuzz", "rich", "safetensors", "shellingham", "topicidx", "typer",
-    "typing_extensions", "typing_inspection",
-}  # fmt: skip
 #: Python functions that are called by one more picture of an ingest that finds it unchanged, and by one more query of a word.
 UNCHANGED_CALLS, QUERY_CALLS = 380, 950
 #: Bytes that go to the process that writes, for each picture.
@@ -92,22 +83,6 @@ def calls_of(run: Callable[[], object]) -> int:
     finally:
         sys.setprofile(None)
     return calls
-
-
-def test_a_query_imports_little(workspace: Path) -> None:
-    script = (
-        "import json, sys\nfrom topicidx.cli.app import app\n"
-        "try: app(['query', 'sunrise beach', '--format', 'paths'])\nexcept SystemExit as end: assert not end.code, end\n"
-        "print(json.dumps(sorted(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=workspace, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
-    )  # fmt: skip
-    modules = json.loads(done.stdout.splitlines()[-1])
-    packages = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
-    others = {name for name in packages if not name.startswith("_")}
-    assert others <= QUERY_PACKAGES, f"new: {sorted(others - QUERY_PACKAGES)}"
-    assert len(modules) <= QUERY_MODULES, f"{len(modules)} modules"
 
 
 @pytest.mark.parametrize(

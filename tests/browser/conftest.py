@@ -16,6 +16,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from doubles.browser import Browser, start_chromium
+from doubles.environment import without_settings
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -72,11 +73,10 @@ def guarded(gallery: Path) -> Iterator[str]:
 
 @contextmanager
 def _serving(folder: Path, **env: str) -> Iterator[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
     with (folder / "serve.log").open("a", encoding="utf-8") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "topicidx", "serve", "--port", "0"],
-            cwd=folder, env=clean | env, stdout=subprocess.PIPE, stderr=log, text=True,
+            cwd=folder, env=without_settings() | env, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
         assert server.stdout is not None
         try:

@@ -1,7 +1,6 @@
 """`topicidx ingest --shard` and under torchrun: several processes into one server, exactly once, as one process would."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from doubles.environment import without_settings
 from doubles.qdrant import QdrantDouble
 from doubles.served import Served
 from topicidx.embedders.torchrun import VARIABLES
@@ -72,11 +72,10 @@ def server(double: QdrantDouble) -> dict[str, str]:
 
 
 def start(*arguments: object, cwd: Path, **env: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
-        env=clean | {"PYTHONPATH": str(Path(__file__).parent.parent), "OMP_NUM_THREADS": "1"} | env,
+        env=without_settings() | {"PYTHONPATH": str(Path(__file__).parent.parent), "OMP_NUM_THREADS": "1"} | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from qdrant_client import QdrantClient
 
+from doubles.environment import without_settings
 from doubles.qdrant import QdrantDouble
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.indexer.index import Index
@@ -83,12 +84,11 @@ def test_killed_while_it_writes_it_ends_as_if_it_had_never_been_stopped(
 
 
 def start(archive: Path, address: str, port: str, collection: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
     command = ["-m", "doubles.colour", "ingest", "photos", "--store", address, "--collection", collection, "--json"]
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=archive,
-        env=clean
+        env=without_settings()
         | {"PYTHONPATH": str(Path(__file__).parents[1]), "TOPICIDX_SERVER__GRPC_PORT": port}
         | {"TOPICIDX_INGEST__BATCH_SIZE": "4"},
         stdout=subprocess.PIPE,

@@ -24,6 +24,7 @@ from PIL import ExifTags, Image
 from doubles.colour import ColourImageEncoder, load_encoder_class
 from doubles.command_table import APPENDED, BEFORE, ELSEWHERE, LISTED, OWN_TESTS, SCENARIOS, TINY_TRAINING, Listed
 from doubles.documents import ROOT, Command, commands, documents, inline_commands, is_plain, parse
+from doubles.environment import without_settings
 from doubles.qdrant import QdrantDouble
 from doubles.spaces import Paint
 from topicidx.cli import app as command_line
@@ -252,9 +253,8 @@ def served(folder: Path, text: str, programs: Path) -> Iterator[tuple[str, str]]
     """A command that serves, on any port that is free: its address, and the token that the shell made."""
     before, _, after = text.partition("topicidx serve")
     script = f'{before or ":"}; export TOPICIDX_TOKEN; echo "$TOPICIDX_TOKEN"; exec topicidx serve {after} --port 0'
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
     with subprocess.Popen(
-        ["bash", "-c", script], cwd=folder, env=clean | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        ["bash", "-c", script], cwd=folder, env=without_settings() | {"PATH": f"{programs}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from doubles.colour import ColourImageEncoder, load_encoder_class
+from doubles.environment import without_settings
 from doubles.forked import ForkServer
 from topicidx.embedders import topic_space
 from topicidx.embedders.lda import LdaTextEncoder
@@ -104,7 +105,6 @@ def colour_cli(fork_server: ForkServer) -> Run:
     """Runs the command line in a process of its own, with the cheap image encoder registered."""
 
     def run(*arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
-        return fork_server.run([*map(str, arguments)], cwd, clean | env, None, program="doubles.colour")
+        return fork_server.run([*map(str, arguments)], cwd, without_settings() | env, None, program="doubles.colour")
 
     return run

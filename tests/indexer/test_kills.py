@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from doubles.environment import without_settings
 from topicidx.errors import StoreNotFoundError
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.keys import point_id
@@ -48,11 +49,10 @@ def start() -> Iterator[Start]:
     running: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
         process = subprocess.Popen(
             [sys.executable, "-m", "doubles.colour", *map(str, arguments)],
             cwd=cwd,
-            env=clean | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+            env=without_settings() | {"PYTHONPATH": str(Path(__file__).parent.parent)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

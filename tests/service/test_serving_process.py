@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from doubles.environment import without_settings
 from topicidx.errors import SettingsError
 from topicidx.indexer.keys import point_id
 from topicidx.service.server import address_of, listening
@@ -44,13 +45,12 @@ Start = Callable[..., AbstractContextManager[Process]]
 def start(home: Path) -> Start:
     @contextmanager
     def start(*arguments: str, **env: str) -> Iterator[Process]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("TOPICIDX_")}
         with subprocess.Popen(
             [sys.executable, "-m", "topicidx", "serve", "--home", str(home), "--port", "0", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=clean | env,
+            env=without_settings() | env,
         ) as process:
             try:
                 yield Process(process)
