@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from topicidx import Settings, Workspace
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.indexer.embedded import EmbeddedStore
+from topicidx.indexer.embedded.writer import size_of
 from topicidx.indexer.ranking import rank
 from topicidx.indexer.scoring import Scoring, geometric_mean
 from topicidx.indexer.store import PointFilter, ScoredIds, VectorStore
@@ -221,7 +222,7 @@ def build(folder: Path, collection: Collection, layout: str) -> tuple[float, int
     shard.close()
     seconds += time.perf_counter() - began
     edge.EdgeShard.load(str(folder)).close()  # the first opening removes what the optimizer left behind
-    return seconds, sum(512 * path.stat().st_blocks for path in folder.rglob("*") if path.is_file())
+    return seconds, size_of(folder)
 
 
 def measure(

@@ -9,14 +9,16 @@ nearest to the logarithms: 1 is as much again for each picture, 0 is no more for
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from machine import in_process, machine, make_space, run_process, size_of, table
-from query import QUERY, fill
+from machine import in_process, machine, make_space, repeated, table, timed
+from query import cold_query, fill
+
+from topicidx.embedders.topic_space import TopicSpace
+from topicidx.indexer.embedded.writer import size_of
+from topicidx.workspace import FOLDER_NAME
 
 #: What is measured, with its unit.
 MEASURES = {
@@ -33,7 +35,7 @@ def main() -> None:
     parser.add_argument("--fill", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fill:
-        print(json.dumps(_filled(Path(arguments.fill[0]), int(arguments.fill[1]))))
+        print(json.dumps(filled(Path(arguments.fill[0]), int(arguments.fill[1]))))
         return
     print(f"{machine()}\n")
     with tempfile.TemporaryDirectory() as name:
@@ -53,29 +55,20 @@ def main() -> None:
 
 def measured(folder: Path, points: int) -> dict[str, float]:
     """All measures at so many points."""
-    filled = in_process(__file__, "--fill", folder, points)
-    home = folder / f"home{points}" / ".topicidx"
+    told = in_process(__file__, "--fill", folder, points)
+    home = folder / f"home{points}" / FOLDER_NAME
     asked = in_process(str(Path(__file__).with_name("query.py")), "--ask", home)
-    word, two, city = (float(asked["cells"][place].split(" / ")[0]) for place in (1, 2, 3))
-    command = [str(Path(sys.executable).with_name("topicidx")), "query", QUERY, "--home", str(home)]
-    runs = [run_process(command) for _ in range(COLD)]
-    return dict(
-        zip(
-            MEASURES,
-            (
-                filled["seconds"], filled["peak"], size_of(home / "store") / 1e6, word, two, city, asked["peak"],
-                float(np.median([run[0] for run in runs])), max(run[1] for run in runs),
-            ),
-            strict=True,
-        )
+    word, two, city, _ = (1e3 * float(np.median(seconds)) for seconds in asked["seconds"].values())
+    ((seconds, peak),) = repeated({"query": cold_query(home)}, COLD).values()
+    measures = (
+        told["seconds"], told["peak"], size_of(home / "store") / 1e6, word, two, city, asked["peak"],
+        float(np.median(seconds)), peak,
     )  # fmt: skip
+    return dict(zip(MEASURES, measures, strict=True))
 
 
-def _filled(folder: Path, points: int) -> dict[str, Any]:
-    from machine import timed
-
-    from topicidx.embedders.topic_space import TopicSpace
-
+def filled(folder: Path, points: int) -> dict[str, float]:
+    """Fill a home in this process."""
     space = TopicSpace.load(folder / "space")
     return {"seconds": timed(lambda: fill(folder, space, points))}
 

@@ -4,12 +4,11 @@ import json
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -84,14 +83,13 @@ def in_process(file: str, *arguments: object) -> dict[str, Any]:
     return {**json.loads(output), "peak": peak}
 
 
-def peak_memory() -> float:
-    """The most memory that this process has held so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def size_of(folder: Path) -> int:
-    """Bytes on the disk of all files of a folder."""
-    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+def repeated(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, tuple[list[float], float]]:
+    """Whole processes, in turns, so that a slow moment is everyone's: seconds of each run, and the most memory in MB."""
+    runs: dict[str, list[tuple[float, float, str]]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            runs[name].append(run_process(command))
+    return {name: ([run[0] for run in found], max(run[1] for run in found)) for name, found in runs.items()}
 
 
 def make_space(folder: Path, *, captions: int = 20_000, arch: str = "googlenet") -> Any:

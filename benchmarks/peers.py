@@ -19,21 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import (
-    TOPICS,
-    in_process,
-    machine,
-    make_space,
-    peak_memory,
-    run_process,
-    size_of,
-    spread,
-    table,
-    thetas,
-    timed,
-)
+from machine import TOPICS, in_process, machine, make_space, repeated, spread, table, thetas, timed
 from numpy.typing import NDArray
-from query import fill
+from query import cold_query, fill
+
+from topicidx.indexer.embedded.writer import size_of
 
 Float32 = NDArray[np.float32]
 PICTURES, BATCH, ASKED, LIMIT, ENOUGH, WIDEST = 64, 32, 100, 10, 0.99, 2_048
@@ -137,16 +127,14 @@ def _rate(run: Callable[[], object], seconds: float) -> float:
 
 def cold(folder: Path, space: Any, rounds: int = 5) -> None:
     """One query as a whole process."""
-    home = fill(folder, space, 20_000)
-    ours = [str(Path(sys.executable).with_name("topicidx")), "query", "sunrise beach", "--home", str(home)]
-    found = {
-        "topicidx query, 20,000 pictures": ours,
+    commands = {
+        "topicidx query, 20,000 pictures": cold_query(fill(folder, space, 20_000)),
         "open_clip: import, build, encode": [sys.executable, "-c", OPEN_CLIP],
     }
-    rows = []
-    for name, command in found.items():
-        runs = [run_process(command) for _ in range(rounds)]
-        rows.append([name, f"{np.median([run[0] for run in runs]):.2f}", f"{max(run[1] for run in runs):.0f}"])
+    rows = [
+        [name, f"{np.median(seconds):.2f}", f"{peak:.0f}"]
+        for name, (seconds, peak) in repeated(commands, rounds).items()
+    ]
     print(table(("a cold query", "median (s)", "peak memory (MB)"), rows) + "\n", flush=True)
 
 
@@ -202,7 +190,7 @@ def _ask(name: str, folder: Path) -> dict[str, Any]:
         filtered = "none"
     how = "exactly" if widths == (0,) else f"ef {width}"
     return {
-        "opening": opening, "recall": recall, "how": how, "latency": latency, "filtered": filtered, "held": peak_memory(),
+        "opening": opening, "recall": recall, "how": how, "latency": latency, "filtered": filtered,
     }  # fmt: skip
 
 

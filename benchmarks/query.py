@@ -15,22 +15,11 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
-from machine import (
-    TOPICS,
-    in_process,
-    machine,
-    make_space,
-    peak_memory,
-    run_process,
-    size_of,
-    spread,
-    table,
-    thetas,
-    timed,
-)
+from machine import TOPICS, in_process, machine, make_space, repeated, spread, table, thetas, timed
 
 from topicidx.indexer import Index
 from topicidx.indexer.embedded import EmbeddedStore
+from topicidx.indexer.embedded.writer import size_of
 from topicidx.indexer.sources import SourceRegistry, open_source
 from topicidx.workspace import FOLDER_NAME, Workspace
 
@@ -56,8 +45,10 @@ def main() -> None:
         for points in arguments.points:
             home = fill(folder, space, points)
             told = in_process(__file__, "--ask", home)
+            asked = [spread(seconds) for seconds in told["seconds"].values()]
             disk = size_of(home / "store") / points
-            rows.append([f"{points:,}", *told["cells"], f"{told['batch']:.0f}", f"{told['peak']:.0f}", f"{disk:,.0f}"])
+            cells = [f"{told['opening']:.2f}", *asked, f"{told['batch']:.0f}", f"{told['peak']:.0f}", f"{disk:,.0f}"]
+            rows.append([f"{points:,}", *cells])
         if rows:
             print(table(COLUMNS, rows), flush=True)
 
@@ -96,30 +87,29 @@ def fill(folder: Path, space: Any, points: int) -> Path:
     return home.home
 
 
+def cold_query(home: Path) -> list[str]:
+    """The command that answers one query."""
+    return [str(Path(sys.executable).with_name("topicidx")), "query", QUERY, "--home", str(home)]
+
+
 def cold(home: Path, rounds: int) -> None:
     """A whole process that answers one query, beside others."""
-    command = [str(Path(sys.executable).with_name("topicidx")), "query", QUERY, "--home", str(home)]
-    others = {
+    command = cold_query(home)
+    commands = {
         f'`topicidx query "{QUERY}"`': command,
         "the same, as JSON": [*command, "--format", "json"],
         "Python alone": [sys.executable, "-c", "pass"],
         "`import torch`": [sys.executable, "-c", "import torch"],
     }
-    rows: list[list[str]] = []
-    taken: dict[str, list[float]] = {name: [] for name in others}
-    peaks: dict[str, float] = {}
-    for _ in range(rounds):
-        for name, one in others.items():  # in turns, so that a slow moment is everyone's
-            seconds, peak, _ = run_process(one)
-            taken[name].append(seconds)
-            peaks[name] = max(peaks.get(name, 0.0), peak)
-    for name, seconds in taken.items():  # type: ignore[assignment]
-        rows.append([name, f"{np.median(seconds):.3f}", f"{np.max(seconds):.3f}", f"{peaks[name]:.0f}"])  # type: ignore[arg-type]
+    rows = [
+        [name, f"{np.median(seconds):.3f}", f"{max(seconds):.3f}", f"{peak:.0f}"]
+        for name, (seconds, peak) in repeated(commands, rounds).items()
+    ]
     print(table(("whole process", "median (s)", "slowest (s)", "peak memory (MB)"), rows) + "\n", flush=True)
 
 
 def ask(home: Path) -> dict[str, Any]:
-    """Latencies in this process, and queries per second of a batch."""
+    """Seconds of queries in this process, by what is asked, and queries per second of a batch."""
     opened: list[Index] = []
     opening = timed(lambda: opened.append(Index.open(home)))
     index, rng = opened[0], np.random.default_rng(1)
@@ -131,15 +121,21 @@ def ask(home: Path) -> dict[str, Any]:
             chosen = rng.choice(len(seen), words, replace=False, p=seen / seen.sum())
             return " ".join(vocabulary[place].forms[0][0] for place in chosen)
 
-        def latency(words: int, **options: Any) -> str:
+        def asked(words: int, **options: Any) -> list[float]:
             queries = [drawn(words) for _ in range(ROUNDS)]
-            return spread([timed(lambda query=query: index.search(query, **options)) for query in queries])  # type: ignore[misc]
+            return [timed(lambda query=query: index.search(query, **options)) for query in queries]  # type: ignore[misc]
 
         index.search(drawn(1))
-        cells = [f"{opening:.2f}", latency(1), latency(2), latency(1, city=["city 3"]), latency(2, city=["city 3"])]
+        city = {"city": ["city 3"]}
+        seconds = {
+            "word": asked(1),
+            "two words": asked(2),
+            "word, city": asked(1, **city),
+            "two, city": asked(2, **city),
+        }
         queries = [drawn(1 + number % 2) for number in range(BATCH)]
-        seconds = timed(lambda: [index.search(query) for query in queries])
-    return {"cells": cells, "batch": BATCH / seconds, "held": peak_memory()}
+        batch = BATCH / timed(lambda: [index.search(query) for query in queries])
+    return {"opening": opening, "seconds": seconds, "batch": batch}
 
 
 if __name__ == "__main__":

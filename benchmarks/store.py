@@ -12,11 +12,11 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from machine import timed
 
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.ranking import rank
@@ -87,12 +87,6 @@ def memory() -> str:
     status, rollup = Path("/proc/self/status").read_text(), Path("/proc/self/smaps_rollup").read_text()
     megabytes = {name: int(kilobytes) / 1e3 for name, kilobytes in re.findall(r"(\w+):\s+(\d+) kB", status + rollup)}
     return f"{megabytes['RssAnon']:.0f} + {megabytes['Pss_File']:.0f} ({megabytes['VmRSS']:.0f})"
-
-
-def timed(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":
