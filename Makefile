@@ -8,6 +8,7 @@ BIN = $(VENV)/bin
 PIP_INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile
 INSTALLED = $(VENV)/.topicidx-installed
 DEVELOP = $(VENV)/.topicidx-develop
+BENCH = $(VENV)/.topicidx-bench
 NODE = $(VENV)/node
 
 .PHONY: demo test check docs bench browser promtool
@@ -35,9 +36,15 @@ docs: $(DEVELOP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "look at it: $(CURDIR)/build/site/index.html"
 
-bench: $(DEVELOP)
+# What costs what, beside what people use today: about an hour. benchmarks/README.md holds the results.
+bench: $(BENCH)
 	$(BIN)/python benchmarks/networks.py
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/query.py
 	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/growth.py --plot benchmarks/growth.png
+	$(BIN)/python benchmarks/profiles.py
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv --upgrade-deps $(VENV)
@@ -47,6 +54,11 @@ $(INSTALLED): pyproject.toml
 
 $(DEVELOP): $(INSTALLED)
 	$(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+# What others use, to be measured beside topicidx.
+$(BENCH): $(DEVELOP)
+	$(PIP_INSTALL) --editable '.[dev,bench]'
 	touch $@
 
 # What the gallery page is tried in: Debian's Chromium and its driver; without them those tests are skipped.

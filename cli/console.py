@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, OverflowMethod
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 #: Called with (done, all or None, text).
 Show = Callable[[int, int | None, str], None]
@@ -34,6 +33,15 @@ def results() -> Console:
 @contextmanager
 def progress_bar() -> Iterator[Show]:
     """A progress bar on a terminal, nothing elsewhere."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda done, total, text: None

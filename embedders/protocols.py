@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from topicidx.embedders.normalizer import CaptionNormalizer
 from topicidx.embedders.vocabulary import Vocabulary
 from topicidx.errors import SettingsError, SpaceError, TopicidxError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Float32 = NDArray[np.float32]
 #: What dot products with the word vectors mean: ratios of probabilities, or plain similarity.
@@ -133,7 +134,7 @@ class ImageEncoder(Protocol):
     def input_size(self) -> int:
         """The fewest pixels a side that `prepare` makes use of; larger pictures may be reduced while decoding."""
 
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+    def prepare(self, image: "Image.Image") -> NDArray[np.uint8]:
         """An upright RGB picture as this encoder's input: uint8, the same shape for every picture."""
 
     def encode(self, prepared: Sequence[NDArray[np.uint8]]) -> Float32:
@@ -166,6 +167,8 @@ def load_encoder_class(kind: Kind, name: str) -> Any:
 
 
 def _registered(kind: Kind, name: str, error: type[TopicidxError]) -> Any:
+    from importlib.metadata import entry_points
+
     found = entry_points(group=f"topicidx.{kind}_encoders")
     if name not in found.names:
         raise error(

@@ -1,7 +1,8 @@
 """Index: a topic space and a store, searched by words and pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import numpy as np
 
 from topicidx.embedders.topic_space import TopicSpace
-from topicidx.errors import SettingsError, SpaceMismatchError
+from topicidx.errors import QueryError, SettingsError, SpaceMismatchError
 from topicidx.indexer.asked_pictures import AskedPictures
 from topicidx.indexer.compiled_query import CompiledQuery, QueryCompiler
 from topicidx.indexer.conditions import Condition, Missing, Not
@@ -27,6 +28,10 @@ from topicidx.settings import Match, Search, Settings
 if TYPE_CHECKING:
     from topicidx.indexer.explanation import Explanation
     from topicidx.indexer.ingest_report import IngestReport
+
+
+#: Queries of a batch that are answered together.
+QUERIES = 4_096
 
 
 class Index:
@@ -250,6 +255,44 @@ class Index:
             ranked = self._diverse(ranked)
         hits = self._hits(ranked[offset:wanted], payloads, offset + 1)
         return SearchResult(compiled.query.shown, hits, compiled.unknown)
+
+    def search_many(
+        self,
+        queries: Iterable[str | Query],
+        *,
+        match: Match = "all",
+        limit: int = 10,
+        offset: int = 0,
+        city: str | Sequence[str] = (),
+        where: Condition | str | None = None,
+        min_score: float | None = None,
+        did_you_mean: bool = False,
+    ) -> Iterator[SearchResult | QueryError]:
+        """What `search` finds for each query, in their order, and for one that cannot be answered its error.
+
+        Faster than one by one where a few hundred are asked of an embedded store: those among the same pictures share one
+        pass over the vectors, exact whatever `search_mode` says. Queries are taken in blocks, so that there may be any
+        number of them.
+        """
+        from topicidx.indexer.batch_ranking import rank_many
+
+        _check_page(limit, offset)
+        where, remaining = self.condition(where), iter(queries)
+        while block := list(islice(remaining, QUERIES)):
+            compiled: list[CompiledQuery | QueryError] = []
+            for query in block:
+                try:
+                    compiled.append(self.compile(query, match=match, city=city, where=where, did_you_mean=did_you_mean))
+                except QueryError as error:
+                    compiled.append(error)
+            asked = [(one.scoring, one.among) for one in compiled if isinstance(one, CompiledQuery)]
+            rankings = iter(rank_many(self.store, asked, offset + limit, exact=self.exact))
+            for one in compiled:
+                if isinstance(one, QueryError):
+                    yield one
+                else:
+                    chosen = [point for point in next(rankings) if min_score is None or point.score >= min_score]
+                    yield SearchResult(one.query.shown, self._hits(chosen[offset:], {}, offset + 1), one.unknown)
 
     def picture(self, picture: UUID) -> Hit | None:
         """An indexed picture by its id, None where there is none; its rank and score say nothing."""

@@ -1,5 +1,6 @@
 """Exact ranking of a whole collection, with nothing asked of a store but its best points for a vector."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.indexer.scoring import Float64, Scoring
-from topicidx.indexer.store import PointFilter, ScoredIds, VectorStore
+from topicidx.indexer.store import Float32, PointFilter, ScoredIds, VectorStore
 
 #: Points that are fetched of each term at first, where two, three or more terms lead: what settles most queries over 150,000
 #: pictures (benchmarks/search.py).
@@ -51,8 +52,7 @@ def rank(
     Source: Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware" (2003): the threshold algorithm, with
     the bounds of their combined algorithm.
     """
-    if scoring.rule == "dot":
-        scoring = Scoring(scoring.mean_vector[None], np.ones(1), "dot")
+    scoring = as_asked(scoring)
     leading = np.flatnonzero(scoring.weights > 0) if (scoring.weights > 0).any() else np.arange(len(scoring.weights))
     depth = first_depth or _first_depth(scoring, len(leading), limit)
     while True:
@@ -64,6 +64,36 @@ def rank(
         if len(best) == limit and candidates.unseen < best[-1].score - abs(best[-1].score) * _EQUAL:
             return best
         depth *= _DEEPER
+
+
+def rank_these(store: VectorStore, scoring: Scoring, ids: Sequence[UUID], limit: int) -> list[ScoredPoint]:
+    """As `rank`, among points that are known to be there."""
+    scoring = as_asked(scoring)
+    if not ids:
+        return []
+    vectors, signs = _searched(scoring)
+    row = {point: number for number, point in enumerate(ids)}
+    lifts = np.empty((len(row), len(vectors)))
+    for term, found in enumerate(store.search(vectors, len(row), PointFilter(ids=frozenset(row)))):
+        lifts[[row[point] for point in found.ids], term] = found.scores
+    return _in_order(row, scoring.combine(lifts * signs), limit)
+
+
+def as_asked(scoring: Scoring) -> Scoring:
+    """The scoring as it is asked for: one vector is all that the rule `dot` needs."""
+    return Scoring(scoring.mean_vector[None], np.ones(1), "dot") if scoring.rule == "dot" else scoring
+
+
+def _searched(scoring: Scoring) -> tuple[Float32, Float64]:
+    """The vectors that a store is searched for, and the signs with which its answers count: what has a negative weight is asked
+    for by the negative of its vector."""
+    signs = np.where(scoring.weights < 0, -1.0, 1.0)
+    return (scoring.vectors * signs[:, None]).astype(np.float32), signs
+
+
+def _in_order(ids: Iterable[UUID], scores: Float64, limit: int) -> list[ScoredPoint]:
+    pairs = zip(scores.tolist(), ids, strict=True)
+    return [ScoredPoint(point, score) for score, point in sorted(pairs, key=lambda pair: (-pair[0], pair[1]))][:limit]
 
 
 def _first_depth(scoring: Scoring, leading: int, limit: int) -> int:
@@ -81,9 +111,7 @@ class _Candidates:
         self._store = store
         self._scoring = scoring
         self._among = among
-        # What has a negative weight is asked for by the negative of its vector.
-        self._signs = np.where(scoring.weights < 0, -1.0, 1.0)
-        self._vectors = (scoring.vectors * self._signs[:, None]).astype(np.float32)
+        self._vectors, self._signs = _searched(scoring)
         lists = store.search(self._vectors[leading], depth, among, exact=exact)
         self.are_all = any(len(found.ids) < depth for found in lists)
         self.ids = list(dict.fromkeys(point for found in lists for point in found.ids))
@@ -113,10 +141,7 @@ class _Candidates:
             order = np.flatnonzero(bounds >= least - abs(least) * _EQUAL)
         self._look_up(order)
         rows = np.flatnonzero(self._known.all(axis=1))
-        pairs = zip(self._scores()[rows].tolist(), (self.ids[row] for row in rows), strict=True)
-        return [ScoredPoint(point, score) for score, point in sorted(pairs, key=lambda pair: (-pair[0], pair[1]))][
-            :limit
-        ]
+        return _in_order((self.ids[row] for row in rows), self._scores()[rows], limit)
 
     def _scores(self) -> Float64:
         return self._scoring.combine(self._lifts * self._signs)

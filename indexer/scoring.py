@@ -42,7 +42,7 @@ class Scoring:
         """The scores that follow from `lifts`: float64 (n, terms) -> (n,)."""
         if self.rule == "product":
             return geometric_mean(lifts, self.weights)
-        mean: Float64 = lifts @ self.weights / np.abs(self.weights).sum()
+        mean: Float64 = _weighted(lifts, self.weights)
         return mean
 
     @property
@@ -58,7 +58,13 @@ def geometric_mean(lifts: Float64, weights: Float64) -> Float64:
     Negative weights divide. Lifts are floored by `floors`.
     """
     logs = np.log(np.maximum(lifts, floors(weights)))
-    mean: Float64 = np.exp(logs @ weights / np.abs(weights).sum())
+    mean: Float64 = np.exp(_weighted(logs, weights))
+    return mean
+
+
+def _weighted(values: Float64, weights: Float64) -> Float64:
+    """The weighted mean over the last axis. No matrix product: the last digits of one depend on how many rows there are."""
+    mean: Float64 = (values * weights).sum(axis=-1) / np.abs(weights).sum()
     return mean
 
 

@@ -59,6 +59,14 @@ class PointBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorBlock:
+    """Points without their payloads: ids, vectors float32 (n, dimensions)."""
+
+    ids: list[UUID]
+    vectors: Float32
+
+
+@dataclass(frozen=True, slots=True)
 class Rewrite:
     """A point that is to have the vector of the stored point `origin` (often itself) and this payload.
 

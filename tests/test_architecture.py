@@ -21,11 +21,11 @@ PACKAGES = {
     "cli": "topicidx.cli",
 }
 #: Modules that are imported when a query has been answered, and the packages of others that they are of.
-QUERY_MODULES = 650
+QUERY_MODULES = 545
 QUERY_PACKAGES = {
-    "PIL", "Stemmer", "annotated_doc", "annotated_types", "click", "cython_runtime", "dotenv", "filelock", "numpy", "pydantic",
-    "pydantic_core", "pydantic_settings", "qdrant_edge", "rapidfuzz", "rich", "safetensors", "shellingham", "topicidx", "typer",
-    "typing_extensions", "typing_inspection",
+    "Stemmer", "annotated_doc", "annotated_types", "click", "cython_runtime", "dotenv", "numpy", "pydantic", "pydantic_core",
+    "pydantic_settings", "qdrant_edge", "rich", "safetensors", "shellingham", "topicidx", "typer", "typing_extensions",
+    "typing_inspection",
 }  # fmt: skip
 HEAVY = ("torch", "torchvision", "gensim", "spacy", "qdrant_client", "pandas", "sklearn")
 

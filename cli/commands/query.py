@@ -1,7 +1,7 @@
 """`topicidx query`: words to pictures."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,8 +20,9 @@ from topicidx.indexer.results import GroupedResult, SearchResult, Unknown
 from topicidx.indexer.store import PointFilter
 from topicidx.settings import Settings
 
-#: Answers a query.
+#: Answers a query; and many, with the error of each that cannot be answered.
 Find = Callable[[str | Query], SearchResult | GroupedResult]
+Answers = Iterable[SearchResult | GroupedResult | QueryError]
 
 
 def query(
@@ -114,7 +115,11 @@ def query(
         else:
             find = partial(index.search, offset=offset, unique=unique, diverse=diverse, **options)
         if batch is not None:
-            _answer_batch(find, batch)
+            queries = _lines(batch)
+            alone = unique or diverse or group_by is not None
+            _print_batch(
+                queries, _one_by_one(find, queries) if alone else index.search_many(queries, offset=offset, **options)
+            )
             return
         result = find(asked_for(words, image or []))
     tell_unknown(result.unknown)
@@ -169,14 +174,22 @@ def _tell_nothing_fits(offset: int) -> None:
         status("no picture fits; try other words, or without conditions (--where, --min-score, city:, before:, after:)")
 
 
-def _answer_batch(find: Find, batch: Path) -> None:
-    failed = False
-    for line in _lines(batch):
+def _one_by_one(find: Find, queries: list[str]) -> Answers:
+    for query in queries:
         try:
-            print_json(find(line).to_json())
+            yield find(query)
         except QueryError as error:
+            yield error
+
+
+def _print_batch(queries: list[str], answers: Answers) -> None:
+    failed = False
+    for query, answer in zip(queries, answers, strict=True):
+        if isinstance(answer, QueryError):
             failed = True
-            print_json({"query": line, "error": str(error)})
+            print_json({"query": query, "error": str(answer)})
+        else:
+            print_json(answer.to_json())
     if failed:
         raise typer.Exit(1)
 

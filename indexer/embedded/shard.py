@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from topicidx.indexer.embedded.filters import edge_filter
 from topicidx.indexer.engine_filters import field_of, json_path
-from topicidx.indexer.store import BLOCK, FieldType, Float32, Payload, PointBlock, PointFilter, Record, ScoredIds
+from topicidx.indexer.store import (
+    BLOCK,
+    FieldType,
+    Float32,
+    Payload,
+    PointBlock,
+    PointFilter,
+    Record,
+    ScoredIds,
+    VectorBlock,
+)
 
 _SCHEMA: Mapping[FieldType, edge.PayloadSchemaType] = {
     "keyword": edge.PayloadSchemaType.Keyword,
@@ -175,6 +185,12 @@ class Shard:
         wanted = True if fields is None else [json_path(name) for name in fields]
         for records in self._pages(wanted, with_vector=False, where=where):
             yield [Record(_uuid(record.id), record.payload or {}) for record in records]
+
+    def scan(self, where: PointFilter | None = None) -> Iterator[VectorBlock]:
+        """Ids and vectors of every point, in the order of ids."""
+        for records in self._pages(False, with_vector=True, where=where):
+            vectors = np.array([record.vector for record in records], dtype=np.float32)
+            yield VectorBlock([_uuid(record.id) for record in records], vectors)
 
     def blocks(self) -> Iterator[PointBlock]:
         """Every point, whole, in the order of ids."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -11,9 +11,11 @@ import numpy as np
 from topicidx.errors import StoreError, StoreNotFoundError
 from topicidx.indexer.embedded.generations import Generation, damaged, live_generation, previous_generation
 from topicidx.indexer.embedded.shard import Shard
-from topicidx.indexer.embedded.writer import EmbeddedWriter, embedded_writer
-from topicidx.indexer.store import Float32, PointBlock, PointFilter, Record, ScoredIds, StoreInfo
+from topicidx.indexer.store import Float32, PointBlock, PointFilter, Record, ScoredIds, StoreInfo, VectorBlock
 from topicidx.settings import APPROXIMATE_FROM
+
+if TYPE_CHECKING:
+    from topicidx.indexer.embedded.writer import EmbeddedWriter
 
 T = TypeVar("T")
 
@@ -57,8 +59,10 @@ class EmbeddedStore:
         *,
         rebuild: bool = False,
         approximate_from: int = APPROXIMATE_FROM,
-    ) -> AbstractContextManager[EmbeddedWriter]:
+    ) -> "AbstractContextManager[EmbeddedWriter]":
         """Begin to write a collection; see `embedded_writer`."""
+        from topicidx.indexer.embedded.writer import embedded_writer
+
         return embedded_writer(
             folder / collection, vector_space, dimensions, rebuild=rebuild, approximate_from=approximate_from
         )
@@ -112,6 +116,10 @@ class EmbeddedStore:
 
     def blocks(self) -> Iterator[PointBlock]:
         yield from self._each(self._shard.blocks())
+
+    def scan(self, where: PointFilter | None = None) -> Iterator[VectorBlock]:
+        """Ids and vectors of every point, in the order of ids, in blocks of at most BLOCK."""
+        yield from self._each(self._shard.scan(where))
 
     def facet(self, field: str, where: PointFilter | None = None) -> dict[str, int]:
         return self._do(lambda: self._shard.facet(field, where))

@@ -4,17 +4,20 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-
-from filelock import FileLock
+from typing import TYPE_CHECKING
 
 from topicidx.atomic import write_file
 from topicidx.embedders.stored_files import StoredFile, is_url
 from topicidx.errors import SourceError, StoreDamagedError
 from topicidx.indexer.keys import file_of, source_of
 from topicidx.indexer.sources.places import SourcePlace, Url, is_below, place_of
-from topicidx.indexer.sources.reader import Source
 from topicidx.indexer.store import Payload
 from topicidx.post import PictureFile
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from topicidx.indexer.sources.reader import Source
 
 FILE_NAME = "sources.json"
 
@@ -26,7 +29,7 @@ class SourceRegistry:
         self._file = store / FILE_NAME
         self.roots = self._read()
 
-    def register(self, source: Source, name: str | None = None, *, taken: Iterable[str] = ()) -> Source:
+    def register(self, source: "Source", name: str | None = None, *, taken: Iterable[str] = ()) -> "Source":
         """As `resolve`, and writes the name down."""
         # Ingests into two collections of one store share the table.
         with self._locked():
@@ -36,7 +39,7 @@ class SourceRegistry:
                 self._write({**self.roots, found.name: found.root})
         return found
 
-    def resolve(self, source: Source, name: str | None = None, *, taken: Iterable[str] = ()) -> Source:
+    def resolve(self, source: "Source", name: str | None = None, *, taken: Iterable[str] = ()) -> "Source":
         """The source under the name that the store knows its root by, or would give it.
 
         A folder below a known root belongs to that source, and a folder above one leaves it its pictures, so that they keep
@@ -127,7 +130,9 @@ class SourceRegistry:
     def _below(self, root: SourcePlace) -> list[tuple[str, SourcePlace]]:
         return [(name, other) for name, other in self.roots.items() if other != root and is_below(other, root)]
 
-    def _locked(self) -> FileLock:
+    def _locked(self) -> "FileLock":
+        from filelock import FileLock
+
         self._file.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self._file.with_suffix(".lock"))
 

@@ -23,9 +23,9 @@ from doubles import children
 PROGRAM = "topicidx.cli.app"
 #: What commands import sooner or later.
 _IMPORTED = (
-    "topicidx.cli.app", "gensim.models", "matplotlib.pyplot", "numba", "qdrant_client", "qdrant_edge", "rich.table",
-    "safetensors.torch", "scipy.sparse", "sklearn.linear_model", "torch", "torchvision",
-    "topicidx.embedders.training_run", "topicidx.indexer.ingest_run", "topicidx.indexer.train",
+    "gensim.models", "matplotlib.pyplot", "numba", "qdrant_client", "qdrant_edge", "rich.table", "safetensors.torch",
+    "scipy.sparse", "sklearn.linear_model", "torch", "torchvision", "topicidx.cli.app", "topicidx.cli.commands.demo",
+    "topicidx.cli.commands.query", "topicidx.cli.commands.serve", "topicidx.embedders.training_run", "topicidx.indexer.ingest_run", "topicidx.indexer.train",
 )  # fmt: skip
 
 

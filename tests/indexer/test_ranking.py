@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from topicidx.indexer import batch_ranking
+from topicidx.indexer.batch_ranking import Ranked, rank_many
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.ranking import ScoredPoint, rank
 from topicidx.indexer.scoring import LIFT_FLOOR, Scoring, geometric_mean
@@ -168,3 +170,70 @@ def test_a_shallow_first_round_may_miss_what_further_rounds_find(store: VectorSt
     best = rank(store, scoring, 1)
     assert rank(store, scoring, 1, first_depth=16, rounds=1) != best
     assert rank(store, scoring, 1, first_depth=16) == best
+
+
+def many(count: int) -> list[Ranked]:
+    """Scorings of all kinds, some terms shared, some among fewer points."""
+    chance = np.random.default_rng(count)
+    words = chance.gamma(0.3, 3, (20, TOPICS)).astype(np.float32)
+    asked: list[Ranked] = []
+    for number in range(count):
+        terms = 1 + number % 3
+        weights = chance.uniform(0.2, 3, terms) * chance.choice([1, 1, -1], terms)
+        vectors = words[chance.choice(len(words), terms, replace=False)]
+        if number % 10 == 9:
+            asked.append((Scoring(chance.normal(size=(terms, TOPICS)).astype(np.float32), weights, "dot"), None))
+        else:
+            where = PointFilter(("london", "rome")) if number % 4 == 3 else None
+            asked.append((Scoring(vectors, weights, "dot" if number % 7 == 6 else "product"), where))
+    return asked
+
+
+@pytest.mark.parametrize("limit", [1, 10, 300])
+@pytest.mark.parametrize("scores", [10_000_000, 5_000])
+def test_a_batch_is_ranked_as_its_queries_are(
+    store: VectorStore, limit: int, scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_ranking, "WORTH", 10)
+    asked = many(60)
+    alone = [rank(store, scoring, limit, where) for scoring, where in asked]
+    monkeypatch.setattr(batch_ranking, "_SCORES", scores)
+    assert rank_many(store, asked, limit) == alone
+
+
+def test_a_batch_may_ask_for_more_than_there_is(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_ranking, "WORTH", 1)
+    asked = many(6)
+    assert rank_many(store, asked, 5_000) == [rank(store, scoring, 5_000, where) for scoring, where in asked]
+
+
+def test_a_batch_passes_over_the_vectors_once_for_each_filter(
+    store: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(store, EmbeddedStore)
+    monkeypatch.setattr(batch_ranking, "WORTH", 100)
+    scans: list[PointFilter | None] = []
+    scan = store.scan
+    monkeypatch.setattr(store, "scan", lambda where=None: scans.append(where) or scan(where))
+    one_by_one: list[Scoring] = []
+    monkeypatch.setattr(batch_ranking, "rank", lambda store, scoring, *rest, **options: one_by_one.append(scoring))
+    rank_many(store, many(300), 10)
+    assert scans == [None, PointFilter(("london", "rome"))]
+    assert len(one_by_one) < 60  # those that most points are equal for
+    scans.clear()
+    rank_many(store, many(20), 10)
+    assert scans == []  # reading all vectors would cost more
+
+
+def test_in_a_batch_too_crowds_of_equal_points_come_in_the_order_of_ids(
+    store: VectorStore, collection: Collection
+) -> None:
+    vectors = collection.vectors[-1:] * 10 / (collection.vectors[-1:] ** 2).sum()
+    asked: list[Ranked] = [*many(200), (Scoring(vectors, np.ones(1), "product"), None)]
+    for limit in (1, 20):
+        assert rank_many(store, asked, limit)[-1] == rank(store, *asked[-1][:1], limit)
+
+
+def test_no_point_is_found_where_there_is_none(store: VectorStore) -> None:
+    asked = [(scoring, PointFilter(("atlantis",))) for scoring, _ in many(200)]
+    assert rank_many(store, asked, 10) == [[]] * 200

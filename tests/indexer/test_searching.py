@@ -14,17 +14,21 @@ from doubles.spaces import THEMES, Paint
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import (
     FilterSyntaxError,
+    QueryError,
     QuerySyntaxError,
     SettingsError,
     UnknownCityError,
     UnknownPictureError,
     UnknownWordError,
 )
+from topicidx.indexer import batch_ranking
+from topicidx.indexer import index as index_module
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.index import Index
 from topicidx.indexer.ingest import ingest
 from topicidx.indexer.keys import point_id
 from topicidx.indexer.query_language import Like, Query, Words
+from topicidx.indexer.results import SearchResult
 from topicidx.indexer.sources import SourceRegistry, open_source
 from topicidx.settings import IngestSettings
 
@@ -370,3 +374,41 @@ def test_an_explanation_in_json_names_terms_and_lifts(index: Index) -> None:
     published = index.explain("sunrise dog", match="mean", limit=3).to_json()
     assert "products" in published["results"][0]
     assert index.explain("dog after:2030").hits == ()
+
+
+# Many queries
+
+
+@pytest.mark.parametrize("worth", [1, 10**9])
+def test_many_queries_are_answered_as_each_is(index: Index, worth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_ranking, "WORTH", worth)
+    monkeypatch.setattr(index_module, "QUERIES", 4)  # in blocks
+    queries = [
+        "sunrise",
+        "dog pizza",
+        "zzzzzz",
+        "sunrise city:london",
+        "-dog sunrise",
+        "sunrise zzzzzz",
+        'like:"photos/07.jpg"',
+        "",
+        "dog",
+    ]
+    for options in (
+        {},
+        {"limit": 3, "offset": 2},
+        {"city": "london", "where": "likes >= 2"},
+        {"min_score": 1.5},
+        {"match": "mean"},
+    ):
+        found = list(index.search_many(iter(queries), **options))
+        for query, result in zip(queries, found, strict=True):
+            if isinstance(result, SearchResult):
+                assert result.to_json() == index.search(query, **options).to_json()
+            else:
+                with pytest.raises(type(result)) as alone:
+                    index.search(query, **options)
+                assert str(result) == str(alone.value)
+        assert [isinstance(result, QueryError) for result in found].count(True) == 2
+    with pytest.raises(SettingsError):
+        next(index.search_many(queries, limit=0))
