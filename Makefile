@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 test: $(DEVELOP) $(NODE)/.installed browser promtool
 	scratch=$$(tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT \
 		&& TMPDIR="$$scratch" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-			$(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist worksteal
+			$(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # Lint, format and strict types; types on the built wheel, because type checkers cannot follow the editable install.
 check: $(DEVELOP)

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchvision.transforms.v2 import functional
 
 from topicidx.embedders.distributed import Ranks
 from topicidx.embedders.googlenet_encoder import FeatureExtractor
@@ -133,6 +132,8 @@ class PictureInputs:
         return self.trunk(pixels).clone()  # inference tensors have no part in what learns
 
     def _cut(self, places: Places, pixels: Tensor, epoch: int) -> Tensor:
+        from torchvision.transforms.v2 import functional
+
         plan = self.reader.plan
         cuts = []
         for place, picture in zip(places.tolist(), pixels.permute(0, 3, 1, 2), strict=True):

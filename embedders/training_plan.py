@@ -122,7 +122,7 @@ class TrainingPlan:
             learning_rate=rate,
             pretrained_learning_rate=settings.pretrained_learning_rate or (rate if sgd or not pretrained else 1e-4),
             weight_decay=settings.weight_decay if settings.weight_decay is not None else (2e-4 if sgd else 1e-2),
-            standardize=settings.standardize and pretrained,
+            standardize=settings.standardize and (pretrained or layers == "head"),
             view=settings.view,
             resize=resize,
             crop=crop,

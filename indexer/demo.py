@@ -29,8 +29,12 @@ PICTURES = 1_000
 RENDERED_SIZE = 160
 SHEET = "demo.html"
 
-#: Behind random weights there is nothing worth freezing, so all layers learn, on pictures small enough for a CPU.
-TRAINING = TrainingSettings(arch="googlenet", init="random", layers="all", crop=96, resize=108, epochs=16, patience=16)
+#: A deep head learns, as it does behind pretrained layers by default, but smaller and on smaller pictures: random layers see the
+#: colours and shapes of rendered pictures well enough, and are computed once.
+TRAINING = TrainingSettings(
+    arch="googlenet", init="random", layers="head", features="several", root=True, hidden=512, dropout=0.5, word_loss=1.0,
+    crop=112, resize=124, epochs=12,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

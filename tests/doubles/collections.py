@@ -1,5 +1,6 @@
 """Collections of made-up points, and what is in a store, to be compared."""
 
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from topicidx.indexer.keys import point_id
 from topicidx.indexer.store import PointBlock, StoreWriter, VectorStore
 
 SPACE = "f" * 64
+#: Points of the tests that move many: several blocks of them.
+MANY_POINTS = int(os.environ.get("TOPICIDX_TEST_POINTS", "4500"))
 CITIES = ("london", "são paulo", "東京", None)
 FIELDS: Mapping[str, Any] = {"likes": "integer", "author": "keyword", "indoor": "bool", "sharpness": "float"}
 

@@ -25,7 +25,8 @@ PROGRAM = "topicidx.cli.app"
 _IMPORTED = (
     "gensim.models", "matplotlib.pyplot", "numba", "qdrant_client", "qdrant_edge", "rich.table", "safetensors.torch",
     "scipy.sparse", "sklearn.linear_model", "torch", "torchvision", "topicidx.cli.app", "topicidx.cli.commands.demo",
-    "topicidx.cli.commands.query", "topicidx.cli.commands.serve", "topicidx.embedders.training_run", "topicidx.indexer.ingest_run", "topicidx.indexer.train",
+    "topicidx.cli.commands.query", "topicidx.cli.commands.serve", "topicidx.embedders.training_run",
+    "topicidx.indexer.ingest_run", "topicidx.indexer.train",
 )  # fmt: skip
 
 

@@ -179,7 +179,7 @@ def test_batches_too_small_for_the_processes_are_refused(examples: list[Example]
 def test_sigterm_lets_all_processes_stop_and_the_next_ones_go_on(
     examples: list[Example], weight_file: Path, tmp_path: Path
 ) -> None:
-    settings = without_chance("tail", weight_file, epochs=40, patience=40, learning_rate=1e-5)
+    settings = without_chance("tail", weight_file, epochs=12, patience=12, views=1, learning_rate=1e-5)
     job = TrainingJob.write(tmp_path / "job", examples, settings, seed=3)
     heard: list[int] = []
 
@@ -199,7 +199,7 @@ def test_sigterm_lets_all_processes_stop_and_the_next_ones_go_on(
     )
     assert len(resumed) == 1
     assert resumed[0] >= (2, 0)
-    assert [epoch.epoch for epoch in result.epochs] == list(range(1, 41))
+    assert [epoch.epoch for epoch in result.epochs] == list(range(1, 13))
 
 
 def test_torchrun_starts_a_prepared_training(examples: list[Example], weight_file: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from doubles.collections import FIELDS, assert_same, fill_folder, made_up_points
+from doubles.collections import FIELDS, MANY_POINTS, assert_same, fill_folder, made_up_points
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import SettingsError, StoreBusyError, StoreFullError, TransferError
 from topicidx.indexer.embedded import EmbeddedStore
@@ -59,13 +59,13 @@ def members(file: Path) -> dict[str, bytes]:
         return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
 
 
-def test_twenty_thousand_points_come_back_bit_for_bit(tmp_path: Path, file: Path, destination: Place) -> None:
-    fill_folder(tmp_path / "store", made_up_points(20_000))
+def test_thousands_of_points_come_back_bit_for_bit(tmp_path: Path, file: Path, destination: Place) -> None:
+    fill_folder(tmp_path / "store", made_up_points(MANY_POINTS))
     source = Place(StoreAddress(tmp_path / "store"), "photos")
     written = back_up(source, file)
     backup = read_backup(file)
     restored = restore(backup, destination)
-    assert (written.points, written.bytes) == (20_000, file.stat().st_size)
+    assert (written.points, written.bytes) == (MANY_POINTS, file.stat().st_size)
     with opened(source) as one, opened(destination) as other:
         assert_same(one, other)
         totals = totals_of(one.blocks())

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from doubles.collections import assert_same, fill_folder, made_up_points
+from doubles.collections import MANY_POINTS, assert_same, fill_folder, made_up_points
 from doubles.qdrant import QdrantDouble
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import StoreNotFoundError, StoreUnreachableError
@@ -67,15 +67,15 @@ def test_a_copy_to_a_server_and_back_holds_the_same_points(
         assert (place.address.folder / "sources.json").is_file()
 
 
-def test_twenty_thousand_points_go_to_a_server_and_come_back_bit_for_bit(
+def test_thousands_of_points_go_to_a_server_and_come_back_bit_for_bit(
     server: Place, settings: ServerSettings, tmp_path: Path
 ) -> None:
     here, back = (Place(StoreAddress(tmp_path / name), "photos") for name in ("here", "back"))
-    fill_folder(here.address.folder, made_up_points(20_000))
+    fill_folder(here.address.folder, made_up_points(MANY_POINTS))
     there = copy_collection(here, server, settings)
     again = copy_collection(server, back, settings)
     assert (there.points, there.checksum) == (again.points, again.checksum)
-    assert there.points == 20_000
+    assert there.points == MANY_POINTS
     with opened(here) as one, opened(server, settings) as two, opened(back) as three:
         assert_same(one, two)
         assert_same(one, three)
