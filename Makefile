@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 # Processes that run tests, each on one thread: threads of several would wait for one another.
-JOBS ?= auto
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BIN = $(VENV)/bin
 # Files are compiled when they are first imported; what setuptools says about editable installations is known.
 PIP_INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile

@@ -1,7 +1,11 @@
 """The `topicidx` program: its commands, and how errors reach people."""
 
+import atexit
+import gc
 import logging
+import os
 import sys
+import threading
 from collections import UserDict
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -111,3 +115,24 @@ def main() -> None:
     except TopicidxError as error:
         tell_error(error)
         sys.exit(error.exit_code)
+
+
+def program() -> None:
+    """Run the command line as a process of its own: started faster, and ended at once where nothing else is at work.
+
+    Taking down all that was imported would be a tenth of the time of a query.
+    """
+    gc.set_threshold(50_000)  # importing makes ten thousands of objects, hardly any of which are garbage
+    try:
+        main()
+    except SystemExit as end:
+        at_work = threading.active_count() > 1 or "multiprocessing.util" in sys.modules or "torch" in sys.modules
+        if at_work or not isinstance(end.code, int):
+            raise
+        atexit._run_exitfuncs()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:  # such as a pipe that nobody reads any more
+            raise end from None
+        os._exit(end.code)

@@ -2,24 +2,19 @@
 
 import logging
 import os
+import tomllib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
-from pydantic_settings import SettingsError as VariableError
 
 from topicidx.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "topicidx.toml"
+#: What the names of variables begin with.
+PREFIX = "TOPICIDX_"
 
 Arch = Literal["googlenet", "bvlc"]
 Match = Literal["all", "mean"]
@@ -218,20 +213,10 @@ class ServerSettings(BaseModel):
         return value
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of topicidx. `Settings.load(limit=5)` is what a command uses: its flags come first."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="TOPICIDX_",
-        env_nested_delimiter="__",
-        env_ignore_empty=True,
-        extra="forbid",
-        frozen=True,
-        nested_model_default_partial_update=True,
-    )
-
-    settings_file: ClassVar[Path | None] = None
-    preset: ClassVar[dict[str, Any]] = {}
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: The .topicidx folder; by default that of the working directory or the nearest folder above that has one.
     home: Path | None = None
@@ -286,50 +271,52 @@ class Settings(BaseSettings):
         if file is not None and not file.is_file():
             raise SettingsError(f"there is no settings file {file}")
         file = file or _nearest_file(Path.cwd())
-        _mention_unknown_variables(cls)
-        given = _without_none(flags)
         try:
-            return _reading(file, preset or {})(**given)
+            values: dict[str, Any] = {}
+            for layer in (preset or {}, _read(file) if file else {}, _from_variables(cls), _without_none(flags)):
+                values = _merged(values, layer)
+            return cls(**values)
         except ValidationError as error:
             raise SettingsError(_explain(error, file)) from error
-        except VariableError as error:  # a variable is not the JSON that its setting needs
-            raise SettingsError(f"cannot read a TOPICIDX_ variable: {error}") from error
         except (OSError, ValueError) as error:  # topicidx.toml cannot be read, or is not TOML
             raise SettingsError(f"cannot read the settings in {file}: {error}") from error
 
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
-        del dotenv_settings, file_secret_settings  # two more places to look would be two too many
-        file = cls.settings_file
-        toml = (_SettingsFile(settings_cls, file),) if file else ()
-        return init_settings, env_settings, *toml, InitSettingsSource(settings_cls, init_kwargs=cls.preset)
+
+def _merged(values: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
+    """`values` with those of `layer` in their place; of tables, what `layer` has."""
+    tables = {
+        name: _merged(values[name], value)
+        for name, value in layer.items()
+        if isinstance(value, dict) and isinstance(values.get(name), dict)
+    }
+    return values | layer | tables
 
 
-class _SettingsFile(TomlConfigSettingsSource):
-    """`topicidx.toml`, whose paths start from where it lies."""
-
-    def __call__(self) -> dict[str, Any]:
-        values = super().__call__()
-        assert isinstance(self.toml_file_path, Path)
-        for name in ("home", "space", "store"):
-            if isinstance(values.get(name), str) and "://" not in values[name]:
-                values[name] = str(self.toml_file_path.parent / values[name])
-        server = values.get("server")
-        if isinstance(server, dict) and isinstance(server.get("api_key_file"), str):
-            server["api_key_file"] = str(self.toml_file_path.parent / Path(server["api_key_file"]).expanduser())
-        return values
+def _read(file: Path) -> dict[str, Any]:
+    """What `topicidx.toml` says; its paths start from where it lies."""
+    with file.open("rb") as opened:
+        values = tomllib.load(opened)
+    for name in ("home", "space", "store"):
+        if isinstance(values.get(name), str) and "://" not in values[name]:
+            values[name] = str(file.parent / values[name])
+    server = values.get("server")
+    if isinstance(server, dict) and isinstance(server.get("api_key_file"), str):
+        server["api_key_file"] = str(file.parent / Path(server["api_key_file"]).expanduser())
+    return values
 
 
-def _reading(file: Path | None, defaults: dict[str, Any]) -> type[Settings]:
-    class FileSettings(Settings):
-        settings_file = file
-        preset = defaults
+def _from_variables(settings: type[Settings]) -> dict[str, Any]:
+    """What variables say. They are read by a library whose import is a tenth of a query's time: only where there are any."""
+    variables = _variables()
+    if not variables:
+        return {}
+    from topicidx.setting_variables import read_variables
 
-    return FileSettings
+    names = {name.upper() for name in settings.model_fields} | {"API_KEY", "TOKEN"}
+    for variable in variables:
+        if variable.upper().removeprefix(PREFIX).partition("__")[0] not in names:
+            logger.warning("the variable %s is no setting of topicidx: is the name right?", variable)
+    return read_variables()
 
 
 def _without_none(flags: dict[str, Any]) -> dict[str, Any]:
@@ -340,12 +327,10 @@ def _without_none(flags: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mention_unknown_variables(settings: type[Settings]) -> None:
-    names = {name.upper() for name in settings.model_fields} | {"API_KEY", "TOKEN"}
-    for variable in sorted(os.environ):
-        name = variable.upper().removeprefix("TOPICIDX_").partition("__")[0]
-        if variable.upper().startswith("TOPICIDX_") and name not in names and not name.startswith("TEST_"):
-            logger.warning("the variable %s is no setting of topicidx: is the name right?", variable)
+def _variables() -> list[str]:
+    """The variables that set something, or are meant to."""
+    named = (variable for variable in sorted(os.environ) if variable.upper().startswith(PREFIX))
+    return [variable for variable in named if not variable.upper().startswith(f"{PREFIX}TEST_")]
 
 
 def _nearest_file(start: Path) -> Path | None:

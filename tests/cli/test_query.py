@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,31 @@ def test_the_table_names_the_pictures_and_pipes_get_them_whole(workspace: Path, 
 def test_paths_are_files(workspace: Path, topicidx: Run) -> None:
     done = topicidx("query", "beach", "--format", "paths", "--limit", 4, cwd=workspace)
     assert [Path(line).is_file() for line in done.stdout.splitlines()] == [True] * 4
+
+
+@pytest.mark.parametrize("program", [["-m", "topicidx"], [str(Path(sys.executable).with_name("topicidx"))]])
+def test_a_process_that_ends_at_once_has_printed_all_and_ends_with_its_code(
+    workspace: Path, program: list[str]
+) -> None:
+    start = [sys.executable, *program] if program[0] == "-m" else program
+    more = [*start, "query", "--batch", "-", "--limit", "20"]
+    queries = "beach\nnight\n" * 200
+    done = subprocess.run(more, cwd=workspace, input=queries, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 400
+    assert json.loads(lines[-1])["query"] == "night"
+    wrong = subprocess.run([*start, "query", "qqqqqqqq"], cwd=workspace, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1
+    assert "never used the word" in wrong.stderr
+    # Nobody reads what it prints: that is no reason to hang, or to tell of Python's insides.
+    unread = subprocess.Popen(
+        more, cwd=workspace, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert unread.stdout is not None
+    unread.stdout.close()
+    _, errors = unread.communicate(queries)
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("from_stdin", [True, False])

@@ -86,6 +86,7 @@ def test_pretrained_networks_train_a_deep_head_and_random_ones_everything() -> N
     assert (random.layers, random.standardize, random.head_epochs) == ("all", False, 0)
     assert (random.head, random.word_loss, random.sizes) == (HeadSettings(), 0, (224,))
     assert random.pretrained_learning_rate == random.learning_rate
+    assert TrainingPlan.adapted(TrainingSettings(init="random", layers="head"), 5_000).standardize
 
 
 def test_a_trained_tail_keeps_its_linear_head_and_learns_after_it_and_more_slowly() -> None:

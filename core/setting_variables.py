@@ -1,0 +1,23 @@
+"""Settings out of `TOPICIDX_*` variables."""
+
+from typing import Any
+
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as VariableError
+
+from topicidx.errors import SettingsError
+from topicidx.settings import PREFIX, Settings
+
+
+class _Variables(Settings, BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+
+def read_variables() -> dict[str, Any]:
+    """What variables say, nested ones in tables, not yet checked. Raises SettingsError for what is not the JSON it should be."""
+    try:
+        return EnvSettingsSource(_Variables)()
+    except VariableError as error:
+        raise SettingsError(f"cannot read a {PREFIX} variable: {error}") from error
