@@ -22,7 +22,7 @@ from topicidx.workspace import FOLDER_NAME, Workspace
 
 RATE = 200
 #: Parts of paths by which py-spy names files of topicidx.
-OURS = re.compile(r"(?:^|/)(core|embedders|indexer|cli|service|topicidx)/([\w/]+)\.py")
+OURS = re.compile(r"\((?:topicidx/)?(core|embedders|indexer|cli|service)/([\w/]+)\.py")
 BATCH = 300
 
 
