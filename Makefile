@@ -4,7 +4,9 @@ PYTHON ?= python3
 # Processes that run tests, each on one thread: threads of several would wait for one another.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BIN = $(VENV)/bin
-# Files are compiled when they are first imported; what setuptools says about editable installations is known.
+# Files are compiled when they are first imported, and that is kept: every process would do it again otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+# What setuptools says about editable installations is known.
 PIP_INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile
 INSTALLED = $(VENV)/.topicidx-installed
 DEVELOP = $(VENV)/.topicidx-develop

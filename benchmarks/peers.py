@@ -26,7 +26,7 @@ from query import cold_query, fill
 from topicidx.indexer.embedded.writer import size_of
 
 Float32 = NDArray[np.float32]
-PICTURES, BATCH, ASKED, LIMIT, ENOUGH, WIDEST = 64, 32, 100, 10, 0.99, 2_048
+PICTURES, BATCH, ASKED, LIMIT, ENOUGH, WIDEST = 32, 32, 100, 10, 0.99, 2_048
 STORES = ("topicidx", "qdrant-client local", "faiss, flat", "faiss, HNSW", "hnswlib")
 OPEN_CLIP = (
     "import open_clip, torch\n"
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def images(folder: Path, space: Any, seconds: float) -> None:
-    """Pictures a second, from files and from pixels prepared before, each for `seconds`, in turns of three."""
+    """Pictures a second, from files and from pixels prepared before, each for `seconds`, in two turns."""
     import open_clip
     import torch
     from ingest import make_pictures
@@ -95,7 +95,7 @@ def images(folder: Path, space: Any, seconds: float) -> None:
     }
     prepared = {name: [prepare(opened(file)) for file in files] for name, (prepare, _) in ways.items()}
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(3):
+    for _ in range(2):
         for name, (prepare, encode) in ways.items():
 
             def from_files(prepare: Any = prepare, encode: Any = encode) -> None:
@@ -106,7 +106,7 @@ def images(folder: Path, space: Any, seconds: float) -> None:
                 for begin in range(0, PICTURES, BATCH):
                     encode(pixels[begin : begin + BATCH])
 
-            rates[name].append((_rate(from_pixels, seconds / 6), _rate(from_files, seconds / 6)))
+            rates[name].append((_rate(from_pixels, seconds / 4), _rate(from_files, seconds / 4)))
     ours = np.median([pixels for pixels, _ in rates["topicidx, GoogLeNet"]])
     rows = []
     for name, found in rates.items():

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from topicidx.indexer.ingest_report import IngestReport
 
 
-#: Queries of a batch that are answered together.
-QUERIES = 4_096
+#: Queries of a batch that are ranked together, and those whose payloads are read together.
+QUERIES, TOGETHER = 4_096, 256
 
 
 class Index:
@@ -286,13 +286,22 @@ class Index:
                 except QueryError as error:
                     compiled.append(error)
             asked = [(one.scoring, one.among) for one in compiled if isinstance(one, CompiledQuery)]
-            rankings = iter(rank_many(self.store, asked, offset + limit, exact=self.exact))
-            for one in compiled:
-                if isinstance(one, QueryError):
-                    yield one
-                else:
-                    chosen = [point for point in next(rankings) if min_score is None or point.score >= min_score]
-                    yield SearchResult(one.query.shown, self._hits(chosen[offset:], {}, offset + 1), one.unknown)
+            rankings = rank_many(self.store, asked, offset + limit, exact=self.exact)
+            chosen = iter([self._page(ranked, offset, min_score) for ranked in rankings])
+            for begin in range(0, len(compiled), TOGETHER):
+                some = compiled[begin : begin + TOGETHER]
+                pages = [next(chosen) if isinstance(one, CompiledQuery) else [] for one in some]
+                payloads = self._payloads(list({point.id: point for page in pages for point in page}.values()))
+                for one, page in zip(some, pages, strict=True):
+                    if isinstance(one, QueryError):
+                        yield one
+                    else:
+                        known = {point.id: payloads[point.id] for point in page if point.id in payloads}
+                        yield SearchResult(one.query.shown, self._hits(page, known, offset + 1), one.unknown)
+
+    @staticmethod
+    def _page(ranked: Sequence[ScoredPoint], offset: int, min_score: float | None) -> Sequence[ScoredPoint]:
+        return [point for point in ranked if min_score is None or point.score >= min_score][offset:]
 
     def picture(self, picture: UUID) -> Hit | None:
         """An indexed picture by its id, None where there is none; its rank and score say nothing."""
