@@ -170,7 +170,7 @@ class Index:
         groups = []
         for value in leading_values(self.store, by, having, limit, lambda depth: self._rank(compiled, depth, having)):
             ranked = self._rank(compiled, size, narrowed(compiled.among, of_value(by, value)))
-            ranked = [point for point in ranked if min_score is None or point.score >= min_score]
+            ranked = _scoring_at_least(min_score, ranked)
             if ranked:
                 hits = self._hits(ranked, self._payloads(ranked), 1)
                 groups.append(HitGroup(label_of(by, value, hits), hits))
@@ -287,7 +287,7 @@ class Index:
                     compiled.append(error)
             asked = [(one.scoring, one.among) for one in compiled if isinstance(one, CompiledQuery)]
             rankings = rank_many(self.store, asked, offset + limit, exact=self.exact)
-            chosen = iter([self._page(ranked, offset, min_score) for ranked in rankings])
+            chosen = iter([_scoring_at_least(min_score, ranked)[offset:] for ranked in rankings])
             for begin in range(0, len(compiled), TOGETHER):
                 some = compiled[begin : begin + TOGETHER]
                 pages = [next(chosen) if isinstance(one, CompiledQuery) else [] for one in some]
@@ -298,10 +298,6 @@ class Index:
                     else:
                         known = {point.id: payloads[point.id] for point in page if point.id in payloads}
                         yield SearchResult(one.query.shown, self._hits(page, known, offset + 1), one.unknown)
-
-    @staticmethod
-    def _page(ranked: Sequence[ScoredPoint], offset: int, min_score: float | None) -> Sequence[ScoredPoint]:
-        return [point for point in ranked if min_score is None or point.score >= min_score][offset:]
 
     def picture(self, picture: UUID) -> Hit | None:
         """An indexed picture by its id, None where there is none; its rank and score say nothing."""
@@ -380,7 +376,7 @@ class Index:
         depth = wanted
         while True:
             ranked = self._rank(compiled, depth, compiled.among)
-            chosen = [point for point in ranked if min_score is None or point.score >= min_score]
+            chosen = _scoring_at_least(min_score, ranked)
             if not unique:
                 return chosen, {}
             payloads = self._payloads(chosen)
@@ -435,6 +431,10 @@ def _check_page(limit: int, offset: int) -> None:
         raise SettingsError(f"limit {limit}: at least 1 picture must be asked for")
     if offset < 0:
         raise SettingsError(f"offset {offset}: no fewer than 0 pictures can be left out")
+
+
+def _scoring_at_least(least: float | None, ranked: Sequence[ScoredPoint]) -> list[ScoredPoint]:
+    return [point for point in ranked if least is None or point.score >= least]
 
 
 def _first_of_each(ranked: Sequence[ScoredPoint], payloads: Mapping[UUID, Payload]) -> list[ScoredPoint]:

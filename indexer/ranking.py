@@ -67,8 +67,7 @@ def rank(
 
 
 def rank_these(store: VectorStore, scoring: Scoring, ids: Sequence[UUID], limit: int) -> list[ScoredPoint]:
-    """As `rank`, among points that are known to be there."""
-    scoring = as_asked(scoring)
+    """As `rank`, among points that are known to be there, by a scoring `as_asked`."""
     if not ids:
         return []
     vectors, signs = _searched(scoring)
