@@ -209,10 +209,13 @@ class _Ingest:
                 self._done(Skipped(post.image, _printable(post.path), reason))
                 continue
             columns = self.columns.read(post)
-            file = File(
-                post, point_id(post.image), status.st_size, status.st_mtime_ns, columns, digest_of(post, columns)
-            )
-            known = self.known.meet(file.id)
+            point, digest = point_id(post.image), digest_of(post, columns)
+            if self.known.unchanged(point, status.st_size, status.st_mtime_ns, digest):
+                self.report.unchanged += 1
+                self.on_picture(self.report)
+                continue
+            file = File(post, point, status.st_size, status.st_mtime_ns, columns, digest)
+            known = self.known.meet(point)
             broken = self.broken.get(post.image)
             if known is not None and (known.size, known.mtime) == (file.size, file.mtime):
                 if known.post == file.digest:

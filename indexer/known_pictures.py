@@ -1,6 +1,10 @@
 """KnownPictures: what a store tells of its pictures, on the disk while an ingest runs, so that its memory stays the same."""
 
+import mmap
 import sqlite3
+import tempfile
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,26 +12,31 @@ from threading import Lock
 from typing import Any, Self
 from uuid import UUID
 
+import numpy as np
+
 from topicidx.errors import StoreFullError
 from topicidx.indexer.store import BLOCK, Record
-from topicidx.post import JsonValue
 
 #: Payload fields that say whether a picture has changed since it was indexed.
 KNOWN_FIELDS = ("image", "size", "mtime", "post", "sha256", "gps_city")
+#: Numbers that a database has.
+_MOST = 2**63
 #: Kilobytes of the table that are kept in memory.
 _CACHE = 8_192
 
 _TABLE = """
 CREATE TABLE pictures (
-    row INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, image TEXT, size INTEGER, mtime INTEGER, post TEXT, sha256 BLOB,
+    row INTEGER PRIMARY KEY, id BLOB NOT NULL, image TEXT, size INTEGER, mtime INTEGER, post TEXT, sha256 BLOB,
     gps_city TEXT, stored INTEGER NOT NULL
 )"""
+_COLUMNS = "id, image, size, mtime, post, sha256, gps_city, stored"
+_TELL = f"INSERT INTO pictures ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 1)"  # noqa: S608 of the columns above
 # What was stored stays so where a picture is written again with the same bytes: its vector is the same.
-_PUT = """
-INSERT INTO pictures (id, image, size, mtime, post, sha256, gps_city, stored) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+_PUT = f"""
+INSERT INTO pictures ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET image = excluded.image, size = excluded.size, mtime = excluded.mtime, post = excluded.post,
     gps_city = excluded.gps_city, stored = excluded.stored OR (stored AND sha256 IS excluded.sha256), sha256 = excluded.sha256
-"""
+"""  # noqa: S608 of the columns above
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +53,14 @@ class Known:
     @classmethod
     def of(cls, record: Record) -> "Known":
         """What a payload tells; what is missing or odd counts as not told."""
-        size, mtime, post, digest, city = (record.payload.get(name) for name in KNOWN_FIELDS[1:])
+        told = record.payload.get
+        size, mtime, post, digest, city = told("size"), told("mtime"), told("post"), told("sha256"), told("gps_city")
         return cls(
-            str(record.payload.get("image")),
-            _whole(size),
-            _whole(mtime),
+            str(told("image")),
+            size if isinstance(size, int) and -_MOST <= size < _MOST else None,
+            mtime if isinstance(mtime, int) and -_MOST <= mtime < _MOST else None,
             post if isinstance(post, str) else None,
-            _raw(digest),
+            _raw(digest) if isinstance(digest, str) else None,
             city if isinstance(city, str) else None,
         )
 
@@ -58,12 +68,14 @@ class Known:
 class KnownPictures:
     """What is known of a store's pictures, by point id; from any thread. To be closed.
 
-    Those that the store told of are numbered, so that which of them were met takes a bit each. Raises StoreFullError
-    where the disk that temporary files lie on is full.
+    Those that the store told of are numbered, so that which of them were met takes a bit each. All lies in temporary files: a
+    table of the pictures, and three numbers of each by which `unchanged` needs no table. Raises StoreFullError where the disk
+    that these lie on is full.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._lock = Lock()
+        self._prints = _Prints()
         # A file without a name, which is written where it does not fit the cache and is gone when it is closed.
         self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         try:
@@ -73,8 +85,9 @@ class KnownPictures:
             self._rows.execute(_TABLE)
             with self._using() as rows:
                 rows.execute("BEGIN")
-                rows.executemany(_PUT, (_row(record.id, Known.of(record), stored=True) for record in records))
+                rows.executemany(_TELL, self._prints.noted(records))
                 rows.execute("COMMIT")
+                rows.execute("CREATE UNIQUE INDEX by_id ON pictures (id)")
                 rows.execute("CREATE INDEX by_bytes ON pictures (sha256)")
             self._told = len(self)
             self._met = bytearray(self._told // 8 + 1)
@@ -99,10 +112,16 @@ class KnownPictures:
         found = self._find(point)
         if found is None:
             return None
-        row = found[0]
-        if row <= self._told:
-            self._met[row // 8] |= 1 << row % 8
+        self._is_there(found[0])
         return Known(*found[1:])
+
+    def unchanged(self, point: UUID, size: int, mtime: int, post: str) -> bool:
+        """Whether the store told just this of a picture, which then is noted to be there; quicker than `meet`."""
+        row = self._prints.find(point, size, mtime, post)
+        if row is None:
+            return False
+        self._is_there(row)
+        return True
 
     def not_met(self) -> Iterator[tuple[UUID, str]]:
         """The pictures that the store told of and that were not met: their points and keys."""
@@ -119,7 +138,8 @@ class KnownPictures:
     def put(self, point: UUID, known: Known) -> None:
         """A picture is about to be written."""
         with self._using() as rows:
-            rows.execute(_PUT, _row(point, known, stored=False))
+            told = (known.image, known.size, known.mtime, known.post, known.sha256, known.gps_city)
+            rows.execute(_PUT, (point.bytes, *told, False))
 
     def stored(self, point: UUID) -> None:
         """A picture is in the store: others may be copies of it."""
@@ -155,12 +175,17 @@ class KnownPictures:
     def close(self) -> None:
         """Forget everything."""
         self._rows.close()
+        self._prints.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _is_there(self, row: int) -> None:
+        if row <= self._told:
+            self._met[row // 8] |= 1 << row % 8
 
     def _find(self, point: UUID) -> Any:
         """A picture's number, and what is known of it."""
@@ -178,24 +203,83 @@ class KnownPictures:
             try:
                 yield self._rows
             except sqlite3.OperationalError as error:
-                raise StoreFullError(
-                    f"what is known of the store's pictures cannot be kept in a temporary file: {error}; make room there, or "
-                    "name another folder with the variable TMPDIR, then run this again"
-                ) from error
+                raise _full(error) from error
 
 
-def _row(point: UUID, known: Known, *, stored: bool) -> tuple[Any, ...]:
-    return (
-        point.bytes, known.image, known.size, known.mtime, known.post, known.sha256, known.gps_city, stored,
-    )  # fmt: skip
+class _Prints:
+    """Of pictures that are numbered from 1: the first half of the point id, a hash of it with size, time of change
+    and post, and the number, by the first of these in order."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="topicidx-")  # noqa: SIM115 closed by close
+        self._mapped: mmap.mmap | None = None
+        self._views: tuple[memoryview, memoryview, memoryview] | None = None
+
+    def noted(self, records: Iterable[Record]) -> Iterator[tuple[Any, ...]]:
+        """What the records tell, as the table has it; all is noted once it was passed on."""
+        buffer, row, last, ordered = array("Q"), 0, -1, True
+        for record in records:
+            known = Known.of(record)
+            row, first = row + 1, record.id.int >> 64
+            ordered, last = ordered and first >= last, first
+            buffer.extend((first, _print(record.id, known.size, known.mtime, known.post), row))
+            if row % BLOCK == 0:
+                self._write(buffer)
+                buffer = array("Q")
+            yield record.id.bytes, known.image, known.size, known.mtime, known.post, known.sha256, known.gps_city
+        self._write(buffer)
+        if row:
+            self._map(row, ordered=ordered)
+
+    def find(self, point: UUID, size: int, mtime: int, post: str) -> int | None:
+        """The number of the picture of which just this was noted."""
+        if self._views is None:
+            return None
+        points, prints, rows = self._views
+        first = point.int >> 64
+        place = bisect_left(points, first)
+        if place == len(points) or points[place] != first or prints[place] != _print(point, size, mtime, post):
+            return None
+        return int(rows[place])
+
+    def close(self) -> None:
+        for view in self._views or ():
+            view.release()
+        self._views = None
+        if self._mapped is not None:
+            self._mapped.close()
+        self._file.close()
+
+    def _write(self, numbers: "array[int]") -> None:
+        try:
+            self._file.write(numbers)
+            self._file.flush()
+        except OSError as error:
+            raise _full(error) from error
+
+    def _map(self, count: int, *, ordered: bool) -> None:
+        self._mapped = mmap.mmap(self._file.fileno(), 0)
+        if not ordered:
+            noted = np.frombuffer(self._mapped, dtype=np.uint64).reshape(count, 3)
+            noted[:] = noted[np.argsort(noted[:, 0], kind="stable")]
+            del noted
+        with memoryview(self._mapped) as whole, whole.cast("Q") as numbers:
+            self._views = numbers[::3], numbers[1::3], numbers[2::3]
 
 
-def _whole(value: JsonValue) -> int | None:
-    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None
+def _full(error: Exception) -> StoreFullError:
+    return StoreFullError(
+        f"what is known of the store's pictures cannot be kept in a temporary file: {error}; make room there, or name another "
+        "folder with the variable TMPDIR, then run this again"
+    )
 
 
-def _raw(digest: JsonValue) -> bytes | None:
+def _print(point: UUID, size: int | None, mtime: int | None, post: str | None) -> int:
+    return hash((point.int, size, mtime, post)) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _raw(digest: str) -> bytes | None:
     try:
-        return bytes.fromhex(digest) if isinstance(digest, str) else None
+        return bytes.fromhex(digest)
     except ValueError:
         return None

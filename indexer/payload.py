@@ -26,6 +26,7 @@ DECODED_FIELDS = ("sha256", "width", "height", "taken_at", "location", "gps_city
 #: How many of a picture's leading topics its payload names.
 TOP_TOPICS = 5
 
+_SORTED = json.JSONEncoder(sort_keys=True)
 _YEAR_OR_MONTH = re.compile(r"(\d{4})(?:-(\d{2}))?")
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 
@@ -45,6 +46,8 @@ class Columns:
     def read(self, post: Post) -> dict[str, JsonValue]:
         """The columns of a picture; a value that is not of its field's type is left out."""
         read: dict[str, JsonValue] = {}
+        if not post.payload:
+            return read
         for name, value in post.payload.items():
             kind = self.fields.get(name)
             if name in OWN_FIELDS:
@@ -95,7 +98,7 @@ def payload_of(
 
 def digest_of(post: Post, columns: Mapping[str, JsonValue]) -> str:
     """Changes when anything changes that a source says of a picture."""
-    said = json.dumps([post.captions, post.city, columns], sort_keys=True)
+    said = _SORTED.encode([post.captions, post.city, columns])
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 

@@ -4,8 +4,9 @@ import logging
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePath
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from topicidx.embedders.pictures import SUFFIXES
 from topicidx.embedders.stored_files import StoredFile
@@ -22,10 +23,21 @@ _NO_CITIES = frozenset({
 })  # fmt: skip
 
 
-def pictures_in(root: Path) -> Iterator[Path]:
-    """Every picture in a folder and its sub-folders, in the order of their paths; hidden ones are left out.
+class PictureFolder(NamedTuple):
+    """A folder of this machine that holds pictures.
 
-    Raises SourceError where the folder cannot be read.
+    names: those of its pictures, in order; texts: the text file beside a picture, by the picture's name without its suffix.
+    """
+
+    path: str
+    names: list[str]
+    texts: dict[str, str]
+
+
+def folders_in(root: Path) -> Iterator[PictureFolder]:
+    """The folders in `root` and itself that hold pictures, in the order of their paths; what is hidden is left out.
+
+    As text, for there may be millions of pictures. Raises SourceError where `root` cannot be read.
     """
 
     def refuse(error: OSError) -> None:
@@ -33,11 +45,39 @@ def pictures_in(root: Path) -> Iterator[Path]:
             raise SourceError(f"cannot read the folder {root}: {error.strerror}") from error
         logger.warning("passed over the folder %s: %s", error.filename, error.strerror)
 
+    return _walk(str(root), refuse)
+
+
+def pictures_in(root: Path) -> Iterator[Path]:
+    """Every picture in a folder and its sub-folders, as `folders_in` finds them."""
+    for folder, names, _ in folders_in(root):
+        within = Path(folder)
+        for name in names:
+            yield within / name
+
+
+def _walk(root: str, refuse: Callable[[OSError], None] | None = None) -> Iterator[PictureFolder]:
     for folder, folders, files in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if PurePath(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield Path(folder, name)
+        names, texts = _pictures_of(files)
+        if names:
+            yield PictureFolder(folder, names, texts)
+
+
+def _pictures_of(files: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The pictures among the files of a folder, and their texts, as in a PictureFolder."""
+    names: list[str] = []
+    texts: dict[str, str] = {}
+    for name in sorted(files):
+        stem, _, suffix = name.rpartition(".")
+        if not stem or name.startswith("."):
+            continue
+        suffix = f".{suffix.lower()}"
+        if suffix in SUFFIXES:
+            names.append(name)
+        elif suffix == ".txt":
+            texts[stem] = name  # the last in order, which is .txt in small letters
+    return names, texts
 
 
 def pictures_at(root: Url) -> Iterator[tuple[Url, StoredFile, StoredFile | None]]:
@@ -72,23 +112,9 @@ def captions_beside(text: PictureFile) -> list[str]:
     return [line.strip() for line in written.splitlines() if line.strip()]
 
 
-def cities_by_folder(root: SourcePlace, pictures: Iterable[Path] | None = None) -> dict[str, str]:
-    """City by first sub-folder: where all pictures lie in at least two sub-folders that could be names of places.
-
-    pictures: all pictures in the root, where they are known already.
-    """
-    below: Iterator[PurePath]
-    if isinstance(root, Url):
-        below = (path_below(place, root) for place, _, _ in pictures_at(root))
-    else:
-        below = (path.relative_to(root) for path in (pictures_in(root) if pictures is None else pictures))
-    first: set[str] = set()
-    flat, example = 0, ""
-    for path in below:
-        if len(path.parts) > 1:
-            first.add(path.parts[0])
-        else:
-            flat, example = flat + 1, min(example or path.name, path.name)
+def cities_by_folder(root: SourcePlace) -> dict[str, str]:
+    """City by first sub-folder: where all pictures lie in at least two sub-folders that could be names of places."""
+    first, flat, example = _first_at(root) if isinstance(root, Url) else _first_in(root)
     names = {name: os.fsencode(name).decode("utf-8", "replace").replace("_", " ").strip() for name in first}
     if len(first) < 2 or any(
         name.casefold() in _NO_CITIES or any(char.isdigit() for char in name) for name in names.values()
@@ -105,6 +131,58 @@ def cities_by_folder(root: SourcePlace, pictures: Iterable[Path] | None = None) 
         )
         return {}
     return names
+
+
+def _first_at(root: Url) -> tuple[set[str], int, str]:
+    """The sub-folders of a URL that hold pictures somewhere; how many pictures lie beside them, and the first of these."""
+    first: set[str] = set()
+    flat, example = 0, ""
+    for place, _, _ in pictures_at(root):
+        name, *below = path_below(place, root).parts
+        if below:
+            first.add(name)
+        else:
+            flat, example = flat + 1, min(example or name, name)
+    return first, flat, example
+
+
+def _first_in(root: Path) -> tuple[set[str], int, str]:
+    """As `_first_at`, of a folder of this machine; no more is looked at than tells it."""
+    # What cannot be read is told of when the pictures are listed.
+    top, folders, files = next(os.walk(root), ("", [], []))
+    first = {
+        name
+        for name in folders
+        if not name.startswith(".") and not Path(top, name).is_symlink() and any(_walk(os.path.join(top, name)))  # noqa: PTH118
+    }
+    flat = _pictures_of(files)[0]
+    return first, len(flat), flat[0] if flat else ""
+
+
+class Spellings:
+    """Tells names that are the same in Unicode's normal form, of which keys are made, apart from the first of them."""
+
+    def __init__(self) -> None:
+        #: Folders by their paths in normal form.
+        self._folders: dict[str, list[str]] = {}
+
+    def first(self, folder: str, names: list[str]) -> Iterator[str]:
+        """The names in a folder without those that were met in another spelling, there or in another spelling of the folder."""
+        seen: set[str] = set()
+        same = self._folders.setdefault(unicodedata.normalize("NFC", folder), [])
+        for other in same:
+            seen.update(unicodedata.normalize("NFC", name) for name in os.listdir(other))  # noqa: PTH208
+        same.append(folder)
+        for name in names:
+            plain = unicodedata.normalize("NFC", name)
+            if plain in seen:
+                logger.warning(
+                    "passed over %r: another picture has the same name in another Unicode normal form",
+                    os.path.join(folder, name),  # noqa: PTH118
+                )
+                continue
+            seen.add(plain)
+            yield name
 
 
 class Lookup:

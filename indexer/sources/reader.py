@@ -14,7 +14,16 @@ from topicidx.embedders.stored_files import StoredFile, file_system, is_url
 from topicidx.errors import SourceError
 from topicidx.indexer.keys import image_key, source_name, written_key
 from topicidx.indexer.sources import instagram, webdataset
-from topicidx.indexer.sources.folder import Lookup, captions_beside, cities_by_folder, pictures_at, pictures_in
+from topicidx.indexer.sources.folder import (
+    Lookup,
+    Spellings,
+    captions_beside,
+    cities_by_folder,
+    folders_in,
+    pictures_at,
+    pictures_in,
+)
+from topicidx.indexer.sources.folder_entries import FolderEntries
 from topicidx.indexer.sources.places import SourcePlace, Url, is_below, path_below, place_of
 from topicidx.indexer.sources.table import Entry, read_entries, read_manifest, stands_together
 from topicidx.post import PictureFile, Post
@@ -24,6 +33,8 @@ logger = logging.getLogger(__name__)
 #: A folder's own captions: ours, and Hugging Face's.
 FOLDER_MANIFESTS = ("captions.csv", "metadata.csv")
 MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet"})
+#: What is said of a picture of which nothing is said.
+_NOTHING = Entry()
 #: What a source is made of.
 Kind = Literal["folder", "manifest", "webdataset", "instagram"]
 
@@ -145,33 +156,32 @@ class Source:
             yield self._post(file, self._key(place), entry, cities.get(path_below(place, self.root).parts[0]))
 
     def _in_folder(self, folder: Path) -> Iterator[Post]:
-        pictures = list(pictures_in(folder))
-        entries = self._folder_entries(pictures)
-        cities = self._cities_by_folder(pictures if folder == self.root else None)
+        entries = self._folder_entries(folder)
+        cities = self._cities_by_folder()
         nested = {root: self._nested_posts(name, root) for name, root in self.nested if is_below(root, folder)}
-        seen: set[str] = set()
-        for path in pictures:
-            key = self._key(path)
-            if key in seen:  # two spellings of one name in different Unicode normal forms: the first counts
-                logger.warning(
-                    "passed over %r: another picture has the same name in another Unicode normal form", str(path)
-                )
-                continue
-            seen.add(key)
-            entry = entries.get(path)
-            within = [root for root in nested if is_below(path, root)]
-            own = nested[max(within, key=lambda root: len(root.parts))].get(path) if within else None
-            if own is not None and (entry is None or own.captions or own.payload):  # what its own source says of it
-                yield own
-            else:
-                city = cities.get(path_below(path, self.root).parts[0])
-                beside = path.with_suffix(".txt")
-                yield self._post(path, key, entry or Entry(captions=captions_beside(beside)), city)
+        spellings = Spellings()
+        for path, names, texts in folders_in(folder):
+            within = Path(path)
+            below = path_below(within, self.root)
+            city = cities.get(below.parts[0]) if below.parts else None
+            source, prefix = self._owner(within)
+            nearest = max((root for root in nested if is_below(within, root)), key=_depth, default=None)
+            own = {} if nearest is None else nested[nearest]
+            for name in spellings.first(path, names):
+                picture = within / name
+                entry = entries.get(picture)
+                said = own.get(picture) if own else None  # by its own source
+                if said is not None and (entry is None or said.captions or said.payload):
+                    yield said
+                    continue
+                if entry is None:
+                    text = texts.get(name.rpartition(".")[0])
+                    entry = Entry(captions=captions_beside(within / text)) if text is not None else _NOTHING
+                yield self._post(picture, written_key(source, prefix + name), entry, city)
 
-    def _cities_by_folder(self, pictures: list[Path] | None = None) -> dict[str, str]:
-        """pictures: all those in the root, where they are known already."""
+    def _cities_by_folder(self) -> dict[str, str]:
         # Of the whole source: a part of it would not look like a list of cities any more.
-        return cities_by_folder(self.root, pictures) if self.folder_city else {}
+        return cities_by_folder(self.root) if self.folder_city else {}
 
     def _nested_posts(self, name: str, root: SourcePlace) -> dict[PictureFile, Post]:
         others = [(other, below) for other, below in self.nested if below != root and is_below(below, root)]
@@ -181,28 +191,26 @@ class Source:
         except SourceError:  # it has no pictures any more
             return {}
 
-    def _folder_entries(self, pictures: list[Path]) -> dict[Path, Entry]:
-        inside = [folder for folder in (self.folder, *self.folder.parents) if folder.is_relative_to(self.root)]  # type: ignore[union-attr]
-        for manifest in (folder / name for folder in inside for name in FOLDER_MANIFESTS):
+    def _folder_entries(self, folder: Path) -> FolderEntries:
+        """What the manifest of the folder, or of the nearest one above it in the root, says of its pictures."""
+        entries = FolderEntries()
+        inside = [above for above in (folder, *folder.parents) if is_below(above, self.root)]
+        for manifest in (above / name for above in inside for name in FOLDER_MANIFESTS):
             if manifest.is_file():
-                lookup = Lookup(manifest.parent, pictures)
-                gathered: dict[Path, Entry] = {}
-                missing: list[str] = []
+                lookup = Lookup(manifest.parent, pictures_in(folder))
+                missing, example = 0, ""
                 for written, entry in read_manifest(manifest, lookup.same):
                     path = lookup.find(written)
                     if path is None:
-                        missing.append(written)
+                        missing, example = missing + 1, example or written
                     else:
-                        gathered[path] = entry
-                if missing and self.folder == manifest.parent:
+                        entries.put(path, entry)
+                if missing and folder == manifest.parent:
                     logger.warning(
-                        "%s names %d pictures that are not in the folder, such as %r",
-                        manifest,
-                        len(missing),
-                        missing[0],
+                        "%s names %d pictures that are not in the folder, such as %r", manifest, missing, example
                     )
-                return gathered
-        return {}
+                break
+        return entries
 
     def _post(self, file: PictureFile, key: str, entry: Entry, folder_city: str | None) -> Post:
         city = self.city or entry.city or folder_city
@@ -210,9 +218,18 @@ class Source:
 
     def _key(self, place: SourcePlace) -> str:
         # Links are not resolved: a link inside the root is a place inside the root.
-        owners = [(self.name, self.root), *(owner for owner in self.nested if is_below(place, owner[1]))]
-        name, root = max(owners, key=lambda owner: len(owner[1].parts))
+        name, root = self._source_of(place)
         return image_key(name, path_below(place, root))
+
+    def _owner(self, folder: Path) -> tuple[str, str]:
+        """The name of the source that pictures in a folder belong to, and what their paths below its root begin with."""
+        name, root = self._source_of(folder)
+        below = path_below(folder, root)
+        return name, f"{below.as_posix()}/" if below.parts else ""
+
+    def _source_of(self, place: SourcePlace) -> tuple[str, SourcePlace]:
+        owners = [(self.name, self.root), *(owner for owner in self.nested if is_below(place, owner[1]))]
+        return max(owners, key=lambda owner: _depth(owner[1]))
 
 
 def open_source(written: Path | str, *, city: str | None = None, folder_city: bool = True) -> Source:
@@ -298,6 +315,10 @@ class _Names:
 
 def _name_of(folder: Url) -> str:
     return source_name(folder.name.replace(":", "-"))
+
+
+def _depth(place: SourcePlace) -> int:
+    return len(place.parts)
 
 
 def _once(entries: Iterator[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:

@@ -109,3 +109,30 @@ def test_a_full_disk_is_told_with_what_to_do(known: KnownPictures) -> None:
     with pytest.raises(StoreFullError, match="TMPDIR"):
         for number in range(10_000):
             known.put(UUID(int=number + 10), Known("x" * 200))
+
+
+@pytest.mark.parametrize("points", [(1, 2, 3), (3, 1, 2)])
+def test_pictures_of_which_just_the_same_is_told_are_unchanged_and_there(points: tuple[int, ...]) -> None:
+    ids = [UUID(int=point << 100) for point in points]
+    with KnownPictures([record(point, str(number), size=number) for number, point in enumerate(ids)]) as known:
+        assert not known.unchanged(ids[0], 1, 5, "said")
+        assert not known.unchanged(ids[0], 0, 6, "said")
+        assert not known.unchanged(ids[0], 0, 5, "else")
+        assert not known.unchanged(UUID(int=4 << 100), 0, 5, "said")
+        assert known.unchanged(ids[1], 1, 5, "said")
+        assert list(known.not_met()) == [(ids[0], "photos/0"), (ids[2], "photos/2")]
+        known.put(ids[0], Known("photos/0"))
+        assert known.unchanged(ids[0], 0, 5, "said")  # as the store told when it was asked
+
+
+def test_pictures_whose_numbers_begin_alike_are_told_apart() -> None:
+    ids = [UUID(int=7 << 64 | number) for number in range(3)]
+    with KnownPictures([record(point, str(number), size=number) for number, point in enumerate(ids)]) as known:
+        assert not known.unchanged(ids[2], 0, 5, "said")
+        assert known.unchanged(ids[0], 0, 5, "said")
+        assert [known.meet(point) for point in ids[1:]] == [Known(f"photos/{n}", n, 5, "said", BYTES) for n in (1, 2)]
+
+
+def test_of_nothing_nothing_is_unchanged() -> None:
+    with KnownPictures() as known:
+        assert not known.unchanged(ONE, 10, 5, "said")

@@ -106,6 +106,13 @@ def test_two_spellings_of_one_name_are_one_picture(make: Make) -> None:
     assert [post.image for post in posts_of(root)] == ["photos/caf\u00e9.jpg"]
 
 
+def test_two_spellings_of_one_folder_hold_each_name_once(make: Make) -> None:
+    root = make("\u212a/a.jpg", "K/a.jpg", "K/b.jpg", "e\u0301/\u212a.jpg", "\u00e9/K.jpg", "\u00e9/c.jpg")
+    assert [post.image for post in posts_of(root)] == [
+        "photos/K/a.jpg", "photos/K/b.jpg", "photos/\u00e9/K.jpg", "photos/\u00e9/c.jpg",
+    ]  # fmt: skip
+
+
 # Captions
 
 

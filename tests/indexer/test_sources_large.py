@@ -45,6 +45,26 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path, apart: bool) -> 
     assert many < some + 30_000, "bytes, where a post takes some 500"
 
 
+@pytest.mark.parametrize("manifest", [False, True])
+def test_ten_times_the_folders_take_no_more_memory(tmp_path: Path, manifest: bool) -> None:
+    def folder(name: str, folders: int) -> Path:
+        below = [tmp_path / name / f"{number:03d}" for number in range(folders)]
+        for within in below:
+            within.mkdir(parents=True)
+            for number in range(100):
+                (within / f"{number:06d}.jpg").touch()
+                if not manifest:
+                    (within / f"{number:06d}.txt").write_text("caption one of it\ncaption two of it\n")
+        if manifest:
+            rows = [
+                f"{at.name}/{n:06d}.jpg,caption {x} of it" for at in below for n in range(100) for x in ("one", "two")
+            ]
+            (tmp_path / name / "captions.csv").write_text("\n".join(["image,caption", *rows]))
+        return tmp_path / name
+
+    assert peak(folder("many", 30), 3_000) < peak(folder("some", 3), 300) + 60_000, "bytes, where a path takes 300"
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 2_000), max_size=400))
 def test_texts_are_distinct_where_none_comes_twice_also_on_the_disk(numbers: list[int]) -> None:
