@@ -21,7 +21,8 @@ import torch
 from machine import machine, make_space, run_process, table, timed
 from PIL import Image
 
-from topicidx.embedders.pictures import open_picture, whole_view
+from topicidx.embedders.pictures import open_picture
+from topicidx.embedders.views import whole_view
 from topicidx.indexer.embedded import EmbeddedStore
 from topicidx.indexer.ingest import ingest
 from topicidx.indexer.rendered import render_collection

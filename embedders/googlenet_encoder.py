@@ -13,9 +13,10 @@ from torch import nn
 
 from topicidx.embedders.networks.architectures import ARCHITECTURES, Architecture
 from topicidx.embedders.networks.googlenet import fold_batch_norm
-from topicidx.embedders.pictures import Pixels, center_view, whole_view
+from topicidx.embedders.pictures import Pixels
 from topicidx.embedders.precision import CPU_CHUNK, inference_dtype
 from topicidx.embedders.topic_network import HeadSettings, TopicNetwork
+from topicidx.embedders.views import center_view, whole_view
 from topicidx.errors import SpaceDamagedError
 
 Float32 = NDArray[np.float32]

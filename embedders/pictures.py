@@ -123,30 +123,6 @@ def sha256_of(path: PictureFile) -> str:
         raise _unreachable(error) from error
 
 
-def whole_view(image: Image.Image, size: int) -> Pixels:
-    """The whole picture, squashed to uint8 (size, size, 3)."""
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0))
-
-
-def center_view(image: Image.Image, resize: int, crop: int) -> Pixels:
-    """The middle of the picture: squashed to resize x resize, of which uint8 (crop, crop, 3) is left."""
-    offset = (resize - crop) // 2
-    return whole_view(image, resize)[offset : offset + crop, offset : offset + crop]
-
-
-def random_view(image: Image.Image, resize: int, crop: int, rng: np.random.Generator) -> Pixels:
-    """A random crop, mirrored half the time: squashed to resize x resize, of which uint8 (crop, crop, 3) is left."""
-    top, left, mirrored = random_cut(resize, crop, rng)
-    view = whole_view(image, resize)[top : top + crop, left : left + crop]
-    return view[:, ::-1] if mirrored else view
-
-
-def random_cut(resize: int, crop: int, rng: np.random.Generator) -> tuple[int, int, bool]:
-    """Where a random crop lies in resize x resize, its top and left, and whether it is mirrored."""
-    top, left = rng.integers(resize - crop + 1, size=2)
-    return int(top), int(left), bool(rng.integers(2))
-
-
 def _bytes_of(file: PictureFile) -> bytes:
     try:
         data = file.read_bytes()

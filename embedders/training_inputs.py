@@ -17,11 +17,11 @@ from topicidx.embedders.googlenet_encoder import FeatureExtractor
 from topicidx.embedders.networks.architectures import Architecture
 from topicidx.embedders.networks.googlenet import fold_batch_norm
 from topicidx.embedders.picture_cache import Done, PictureCache, kept_bytes, room
-from topicidx.embedders.pictures import random_cut
 from topicidx.embedders.precision import CPU_CHUNK, inference_dtype
 from topicidx.embedders.stopping import StopRequest
 from topicidx.embedders.topic_network import TopicNetwork
 from topicidx.embedders.view_reader import Pixels, Places, View, ViewReader
+from topicidx.embedders.views import random_cut
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicidx.embedders.googlenet_encoder import ViewSettings
-from topicidx.embedders.pictures import open_picture, random_view, whole_view
+from topicidx.embedders.pictures import open_picture
 from topicidx.embedders.prefetch import default_threads, map_ahead
 from topicidx.embedders.training_plan import TrainingPlan
+from topicidx.embedders.views import random_view, whole_view
 from topicidx.errors import ImageError
 from topicidx.post import PictureFile
 

@@ -125,6 +125,7 @@ class EmbeddedWriter:
         self._wanted = Description(vector_space=vector_space, dimensions=dimensions)
         self._on_progress = on_progress or (lambda stage, done, total: None)
         self._pool: ProcessPoolExecutor | None = None
+        self._begun: Future[None] | None = None
         self._waiting: list[Future[None]] = []
         self._stage = child_context().Array("q", 3)
         live = _live_or_damaged(collection) if rebuild else live_or_none(collection)
@@ -254,26 +255,37 @@ class EmbeddedWriter:
             initializer=writer_process.start,
             initargs=(self._stage,),
         )
+        with (
+            uninterrupted(),
+            without_main(),
+        ):  # the child is born in here, and must not be hit by Ctrl-C before it has put it off
+            self._pool.submit(writer_process.is_born)
+        self._begun = self._pool.submit(
+            writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions
+        )
+
+    def _settle(self) -> None:
+        """See to it that the child has begun, for which nothing that is merely submitted waits."""
+        if self._begun is None:
+            return
+        begun, self._begun = self._begun, None
         try:
-            with (
-                uninterrupted(),
-                without_main(),
-            ):  # the child is born in here, and must not be hit by Ctrl-C before it has put it off
-                self._pool.submit(writer_process.is_born)
-            self._call(writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions)
+            self._result(begun)
         except StoreBusyError:
             raise
         except StoreError as error:
             if self._unfinished is None:
                 raise
             raise StoreDamagedError(
-                f"what a stopped ingest left in {self._building.folder} cannot be opened ({error}); remove that folder and "
+                f"what a stopped ingest left in {self._unfinished.folder} cannot be opened ({error}); remove that folder and "
                 "run the same command again: it goes on from what was published last"
             ) from error
 
     def _submit(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         self._open()
         assert self._pool is not None
+        if self._begun is not None and (self._begun.done() or len(self._waiting) >= _AHEAD):
+            self._settle()
         while len(self._waiting) >= _AHEAD:
             self._result(self._waiting.pop(0))
         try:
@@ -282,11 +294,13 @@ class EmbeddedWriter:
             raise self._died() from error
 
     def _drain(self) -> None:
+        self._settle()
         while self._waiting:
             self._result(self._waiting.pop(0))
 
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         assert self._pool is not None
+        self._settle()
         try:
             return self._result(self._pool.submit(function, *args, **kwargs))
         except BrokenProcessPool as error:
@@ -294,6 +308,7 @@ class EmbeddedWriter:
 
     def _watch(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `_call`, saying how far it is."""
+        self._settle()
         assert self._pool is not None
         try:
             future = self._pool.submit(function, *args, **kwargs)

@@ -12,9 +12,9 @@ from torch import nn
 from topicidx.embedders import googlenet_encoder
 from topicidx.embedders.googlenet_encoder import GoogLeNetImageEncoder, ViewSettings, prepare_for_inference
 from topicidx.embedders.networks.architectures import ARCHITECTURES
-from topicidx.embedders.pictures import center_view, whole_view
 from topicidx.embedders.protocols import ImageEncoder
 from topicidx.embedders.topic_network import TopicNetwork, topic_distribution
+from topicidx.embedders.views import center_view, whole_view
 from topicidx.errors import SpaceDamagedError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

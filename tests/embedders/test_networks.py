@@ -21,7 +21,7 @@ from torchvision.models import GoogLeNet_Weights, googlenet
 from topicidx.embedders.networks.architectures import ARCHITECTURES, Architecture, load_initial_weights
 from topicidx.embedders.networks.bvlc import LocalResponseNorm, caffe_key
 from topicidx.embedders.networks.googlenet import fold_batch_norm
-from topicidx.embedders.pictures import whole_view
+from topicidx.embedders.views import whole_view
 from topicidx.errors import SettingsError, TrainingError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

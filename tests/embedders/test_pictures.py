@@ -17,11 +17,8 @@ from PIL import ExifTags, Image
 from topicidx.embedders.pictures import (
     SUFFIXES,
     Picture,
-    center_view,
     open_picture,
-    random_view,
     sha256_of,
-    whole_view,
 )
 from topicidx.errors import ImageError
 
@@ -458,43 +455,3 @@ def test_a_damaged_avif_is_refused(scene: Image.Image, place: bytes, tmp_path: P
     begin = content.index(place) + len(place)
     for flipped in range(0, min(60, len(content) - begin), 3):
         survives(tmp_path / "damaged.avif", content[: begin + flipped] + b"\xff\x00" + content[begin + flipped + 2 :])
-
-
-def test_the_whole_view_holds_the_whole_picture_squashed(scene: Image.Image) -> None:
-    view = whole_view(scene, 20)
-    assert view.shape == (20, 20, 3)
-    assert view.dtype == np.uint8
-    assert tuple(view[1, 1]) == pytest.approx((250, 20, 20), abs=12)
-    assert view[10, 19, 0] > view[10, 6, 0]
-    assert view[19, 10, 1] > view[9, 10, 1]
-
-
-def test_the_center_view_is_the_middle_of_the_resized_picture(scene: Image.Image) -> None:
-    np.testing.assert_array_equal(center_view(scene, 40, 32), whole_view(scene, 40)[4:36, 4:36])
-    np.testing.assert_array_equal(center_view(scene, 32, 32), whole_view(scene, 32))
-
-
-def test_random_views_are_all_crops_and_their_mirror_images(scene: Image.Image) -> None:
-    resized = whole_view(scene, 20)
-    crops = [resized[top : top + 18, left : left + 18] for top in range(3) for left in range(3)]
-    possible = {crop.tobytes() for crop in crops} | {crop[:, ::-1].tobytes() for crop in crops}
-    rng = np.random.default_rng(0)
-    seen = [random_view(scene, 20, 18, rng) for _ in range(200)]
-    assert {view.shape for view in seen} == {(18, 18, 3)}
-    assert {view.tobytes() for view in seen} == possible
-
-
-def test_random_views_depend_on_the_generator_alone(scene: Image.Image) -> None:
-    one, same = ([random_view(scene, 40, 32, rng) for _ in range(5)] for rng in map(np.random.default_rng, (3, 3)))
-    np.testing.assert_array_equal(one, same)
-
-
-def test_a_random_view_as_large_as_the_resized_picture_is_it_or_its_mirror_image(scene: Image.Image) -> None:
-    view = random_view(scene, 32, 32, np.random.default_rng(1))
-    whole = whole_view(scene, 32)
-    assert view.tobytes() in {whole.tobytes(), whole[:, ::-1].tobytes()}
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (7, 5_000)])
-def test_extreme_shapes_have_views_too(size: tuple[int, int]) -> None:
-    assert whole_view(Image.new("RGB", size), 32).shape == (32, 32, 3)
