@@ -30,7 +30,7 @@ COLD = 5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--points", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--fill", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -57,7 +57,7 @@ def measured(folder: Path, points: int) -> dict[str, float]:
     """All measures at so many points."""
     told = in_process(__file__, "--fill", folder, points)
     home = folder / f"home{points}" / FOLDER_NAME
-    asked = in_process(str(Path(__file__).with_name("query.py")), "--ask", home)
+    asked = in_process(str(Path(__file__).with_name("query.py")), "--ask", home, "--batch", 0)
     word, two, city, _ = (1e3 * float(np.median(seconds)) for seconds in asked["seconds"].values())
     ((seconds, peak),) = repeated({"query": cold_query(home)}, COLD).values()
     measures = (

@@ -23,7 +23,7 @@ from topicidx.indexer.embedded.writer import size_of
 from topicidx.indexer.sources import SourceRegistry, open_source
 from topicidx.workspace import FOLDER_NAME, Workspace
 
-QUERY, BLOCK, ROUNDS, BATCH = "sunrise beach", 1_000, 60, 4_000
+QUERY, BLOCK, ROUNDS = "sunrise beach", 1_000, 60
 
 
 def main() -> None:
@@ -31,10 +31,11 @@ def main() -> None:
     parser.add_argument("--cold", type=int, default=20_000)
     parser.add_argument("--points", type=int, nargs="*", default=[20_000, 150_000])
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=4_000, help="queries of a batch; 0 asks none")
     parser.add_argument("--ask", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ask:
-        print(json.dumps(ask(arguments.ask)))
+        print(json.dumps(ask(arguments.ask, arguments.batch)))
         return
     print(f"{machine()}\n")
     with tempfile.TemporaryDirectory() as name:
@@ -44,7 +45,7 @@ def main() -> None:
         rows = []
         for points in arguments.points:
             home = fill(folder, space, points)
-            told = in_process(__file__, "--ask", home)
+            told = in_process(__file__, "--ask", home, "--batch", arguments.batch)
             asked = [spread(seconds) for seconds in told["seconds"].values()]
             disk = size_of(home / "store") / points
             cells = [f"{told['opening']:.2f}", *asked, f"{told['batch']:.0f}", f"{told['peak']:.0f}", f"{disk:,.0f}"]
@@ -110,7 +111,7 @@ def cold(home: Path, rounds: int) -> None:
     print(table(("whole process", "median (s)", "slowest (s)", "peak memory (MB)"), rows) + "\n", flush=True)
 
 
-def ask(home: Path) -> dict[str, Any]:
+def ask(home: Path, batch: int) -> dict[str, Any]:
     """Seconds of queries in this process, by what is asked, and queries per second of a batch."""
     opened: list[Index] = []
     opening = timed(lambda: opened.append(Index.open(home)))
@@ -135,9 +136,9 @@ def ask(home: Path) -> dict[str, Any]:
             "word, city": asked(1, **city),
             "two, city": asked(2, **city),
         }
-        queries = [drawn(1 + number % 2) for number in range(BATCH)]
-        batch = BATCH / timed(lambda: list(index.search_many(queries)))
-    return {"opening": opening, "seconds": seconds, "batch": batch}
+        queries = [drawn(1 + number % 2) for number in range(batch)]
+        rate = batch / timed(lambda: list(index.search_many(queries)))
+    return {"opening": opening, "seconds": seconds, "batch": rate}
 
 
 if __name__ == "__main__":

@@ -122,6 +122,7 @@ def program() -> None:
 
     Taking down all that was imported would be a tenth of the time of a query.
     """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them means reading all that is installed
     gc.set_threshold(50_000)  # importing makes ten thousands of objects, hardly any of which are garbage
     try:
         main()

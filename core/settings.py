@@ -24,6 +24,8 @@ Preview = Literal["auto", "kitty", "iterm2", "sixel", "blocks"]
 APPROXIMATE_FROM = 500_000
 #: Text encoders whose settings are a field of `Settings`.
 _OWN_ENCODERS = ("lda", "word2vec")
+# What checks values is made when there are some: it takes longer than a query has for all of its settings.
+_CONFIG = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -31,7 +33,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class CaptionSettings(BaseModel):
     """How captions become words: what all text encoders of topicidx share."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _CONFIG
 
     #: The language of the captions (ISO 639-1), or several with commas between them.
     language: str = "en"
@@ -83,7 +85,7 @@ class Word2VecSettings(CaptionSettings):
 class TrainingSettings(BaseModel):
     """How the network learns to predict topics. What is None adapts to the number of pictures and the architecture."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _CONFIG
 
     #: googlenet: that of torchvision. bvlc: that of Caffe, whose weights come from a file.
     arch: Arch = "googlenet"
@@ -154,7 +156,7 @@ class TrainingSettings(BaseModel):
 class IngestSettings(BaseModel):
     """How pictures are read and written to a store."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _CONFIG
 
     #: Pictures that go through the network at once.
     batch_size: Positive = 32
@@ -175,7 +177,7 @@ class ServerSettings(BaseModel):
     collection (from shard_number on) counts when a collection is made: `topicidx ingest --rebuild` makes a new one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _CONFIG
 
     #: gRPC where True, REST otherwise.
     grpc: bool = True
@@ -216,7 +218,7 @@ class ServerSettings(BaseModel):
 class Settings(BaseModel):
     """All settings of topicidx. `Settings.load(limit=5)` is what a command uses: its flags come first."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _CONFIG
 
     #: The .topicidx folder; by default that of the working directory or the nearest folder above that has one.
     home: Path | None = None
@@ -239,13 +241,13 @@ class Settings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     #: What learns from captions: the name of a registered text encoder.
     text_encoder: str = "lda"
-    lda: LdaSettings = LdaSettings()
-    word2vec: Word2VecSettings = Word2VecSettings()
+    lda: LdaSettings = Field(default_factory=LdaSettings.model_construct)
+    word2vec: Word2VecSettings = Field(default_factory=Word2VecSettings.model_construct)
     #: The settings of text encoders that other packages provide, a table for each by its name.
     encoders: dict[str, dict[str, Any]] = {}
-    training: TrainingSettings = TrainingSettings()
-    ingest: IngestSettings = IngestSettings()
-    server: ServerSettings = ServerSettings()
+    training: TrainingSettings = Field(default_factory=TrainingSettings.model_construct)
+    ingest: IngestSettings = Field(default_factory=IngestSettings.model_construct)
+    server: ServerSettings = Field(default_factory=ServerSettings.model_construct)
 
     @field_validator("encoders")
     @classmethod
@@ -275,7 +277,7 @@ class Settings(BaseModel):
             values: dict[str, Any] = {}
             for layer in (preset or {}, _read(file) if file else {}, _from_variables(cls), _without_none(flags)):
                 values = _merged(values, layer)
-            return cls(**values)
+            return cls(**values) if values else cls.model_construct()
         except ValidationError as error:
             raise SettingsError(_explain(error, file)) from error
         except (OSError, ValueError) as error:  # topicidx.toml cannot be read, or is not TOML

@@ -194,7 +194,7 @@ class QueryCompiler:
     def _known_cities(self, cities: Sequence[str]) -> tuple[str, ...]:
         wanted = tuple(dict.fromkeys(map(city_key, cities)))
         for city in wanted:
-            if not self.store.count(PointFilter((city,))):
+            if not self.store.has(PointFilter((city,))):
                 near = _nearest(city, self.store.facet("city"), SUGGESTIONS)
                 hint = f" (did you mean {' or '.join(near)}?)" if near else "; `topicidx info` lists its cities"
                 raise UnknownCityError(f"no picture in the store is of the city {city!r}{hint}")

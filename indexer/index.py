@@ -164,7 +164,7 @@ class Index:
         """
         _check_page(limit, size - 1)
         compiled = self.compile(query, match=match, city=city, where=where, did_you_mean=did_you_mean)
-        if not self.store.count(PointFilter(where=Not(Missing(by)))):
+        if not self.store.has(PointFilter(where=Not(Missing(by)))):
             raise SettingsError(f"no picture in the store has a field {by!r} to group by; `topicidx info` lists some")
         having = narrowed(compiled.among, Not(Missing(by)))
         groups = []

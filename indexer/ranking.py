@@ -11,7 +11,7 @@ from topicidx.indexer.scoring import Float64, Scoring
 from topicidx.indexer.store import Float32, PointFilter, ScoredIds, VectorStore
 
 #: Points that are fetched of each term at first, where two, three or more terms lead: what settles most queries over 150,000
-#: pictures (benchmarks/search.py).
+#: pictures (benchmarks/search.py). Among some of them, such as those of a city, one step less settles them.
 FIRST_DEPTHS = (2_048, 4_096, 8_192)
 #: How many times deeper it goes where that was not deep enough.
 _DEEPER = 4
@@ -54,7 +54,7 @@ def rank(
     """
     scoring = as_asked(scoring)
     leading = np.flatnonzero(scoring.weights > 0) if (scoring.weights > 0).any() else np.arange(len(scoring.weights))
-    depth = first_depth or _first_depth(scoring, len(leading), limit)
+    depth = first_depth or _first_depth(scoring, len(leading), limit, whole=among is None)
     while True:
         candidates = _Candidates(store, scoring, leading, among, depth, exact)
         best = candidates.best(limit)
@@ -95,9 +95,10 @@ def _in_order(ids: Iterable[UUID], scores: Float64, limit: int) -> list[ScoredPo
     return [ScoredPoint(point, score) for score, point in sorted(pairs, key=lambda pair: (-pair[0], pair[1]))][:limit]
 
 
-def _first_depth(scoring: Scoring, leading: int, limit: int) -> int:
+def _first_depth(scoring: Scoring, leading: int, limit: int, *, whole: bool) -> int:
     if leading > 1:
-        return max(4 * limit, FIRST_DEPTHS[min(leading, 1 + len(FIRST_DEPTHS)) - 2])
+        settling = FIRST_DEPTHS[min(leading, 1 + len(FIRST_DEPTHS)) - 2]
+        return max(4 * limit, settling if whole else settling // _DEEPER)
     return limit + 1 if leading == len(scoring.weights) else max(4 * limit, 128)
 
 

@@ -126,6 +126,9 @@ class VectorStore(Protocol):
     def count(self, where: PointFilter | None = None) -> int:
         """How many points there are, exactly."""
 
+    def has(self, where: PointFilter) -> bool:
+        """Whether there is such a point: quicker than counting all of them."""
+
     def search(
         self, vectors: Float32, limit: int, where: PointFilter | None = None, *, exact: bool = True
     ) -> list[ScoredIds]:

@@ -98,7 +98,7 @@ def test_a_query_asks_the_engine_few_times(
         index.search("ocean")  # what is asked once for all queries
         engine = [
             (Shard, name)
-            for name in ("search", "retrieve", "vectors", "points", "scroll", "scan", "blocks", "count", "facet")
+            for name in ("search", "retrieve", "vectors", "points", "scroll", "scan", "blocks", "count", "has", "facet")
         ]
         with counted(monkeypatch, *engine, (word_table.WordTable, "vectors")) as counts:
             assert len(index.search(query)) == 10

@@ -149,7 +149,7 @@ def condition_of(where: str | None, index: Index) -> Condition | None:
     if condition is None:
         return None
     for field in sorted(fields_of(condition) - index.store.info().fields.keys()):
-        if not index.store.count(PointFilter(where=Not(Missing(field)))):
+        if not index.store.has(PointFilter(where=Not(Missing(field)))):
             status(f"no picture has a field {field!r}: is the name right?")
     return condition
 

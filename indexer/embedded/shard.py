@@ -134,6 +134,10 @@ class Shard:
     def count(self, where: PointFilter | None = None) -> int:
         return self._engine.count(edge.CountRequest(filter=edge_filter(where), exact=True))
 
+    def has(self, where: PointFilter) -> bool:
+        first = edge.ScrollRequest(limit=1, filter=edge_filter(where), with_payload=False, with_vector=False)
+        return bool(self._engine.scroll(first)[0])
+
     def search(
         self, vectors: Float32, limit: int, where: PointFilter | None = None, *, exact: bool = True
     ) -> list[ScoredIds]:

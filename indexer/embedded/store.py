@@ -85,6 +85,9 @@ class EmbeddedStore:
     def count(self, where: PointFilter | None = None) -> int:
         return self._do(lambda: self._shard.count(where))
 
+    def has(self, where: PointFilter) -> bool:
+        return self._do(lambda: self._shard.has(where))
+
     def search(
         self, vectors: Float32, limit: int, where: PointFilter | None = None, *, exact: bool = True
     ) -> list[ScoredIds]:

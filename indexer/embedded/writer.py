@@ -212,13 +212,19 @@ class EmbeddedWriter:
 
     def close(self) -> None:
         """Let go of a generation that was not published; what was written stays for the next ingest."""
-        if self._pool is not None:
-            try:
-                self._drain()
-                self._call(writer_process.flush)
-                self._call(writer_process.close)
-            except StoreError:  # the child is gone, which is why we are here; its log holds what it acknowledged
-                self._waiting.clear()
+        if self._pool is None:
+            return
+        try:
+            self._settle()
+            self._drain()
+            self._call(writer_process.flush)
+            self._call(writer_process.close)
+        except (StoreBusyError, StoreDamagedError):  # the child never began: what was written is not kept
+            raise
+        except StoreError:  # the child is gone, which is why we are here; its log holds what it acknowledged
+            pass
+        finally:
+            self._waiting.clear()
             self._shut_down()
 
     def _begin_from(self, live: Generation | None) -> None:

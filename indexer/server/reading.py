@@ -26,6 +26,14 @@ def count_points(connection: Connection, collection: str, where: models.Filter |
     return connection.call(connection.client.count, collection, count_filter=where, exact=True).count
 
 
+def has_point(connection: Connection, collection: str, where: models.Filter | None) -> bool:
+    """Whether there is a point that passes."""
+    found, _ = connection.call(
+        connection.client.scroll, collection, scroll_filter=where, limit=1, with_payload=False, with_vectors=False
+    )
+    return bool(found)
+
+
 def count_ids(connection: Connection, collection: str, ids: Sequence[UUID]) -> int:
     """How many of these points there are."""
     return count_points(connection, collection, models.Filter(must=[models.HasIdCondition(has_id=_strings(ids))]))

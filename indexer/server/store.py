@@ -18,6 +18,7 @@ from topicidx.indexer.server.reading import (
     count_points,
     count_values,
     find_points,
+    has_point,
     id_of,
     retrieve_points,
     scroll_blocks,
@@ -85,6 +86,9 @@ class ServerStore:
 
     def count(self, where: PointFilter | None = None) -> int:
         return self._ask(count_points, served_filter(where))
+
+    def has(self, where: PointFilter) -> bool:
+        return self._ask(has_point, served_filter(where))
 
     def search(
         self, vectors: Float32, limit: int, where: PointFilter | None = None, *, exact: bool = True

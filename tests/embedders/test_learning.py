@@ -53,16 +53,17 @@ def weight_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 #: Trainings, and the (training loss, validation loss) of their epochs.
 COURSES: dict[str, tuple[dict[str, Any], list[tuple[float, float]]]] = {
     "everything, googlenet": (
-        {"arch": "googlenet", "init": "random", "learning_rate": 2e-3},
-        [(1.9872, 5.9530), (1.5748, 2.0079), (1.2224, 2.2575), (0.9658, 1.8231), (1.1699, 1.4901)],
+        {"arch": "googlenet", "init": "random", "learning_rate": 3e-4},
+        [(1.9812, 2.1752), (1.9270, 2.0829), (1.8789, 2.0358), (1.8537, 2.0037), (1.8608, 1.9903)],
     ),
     "head, bvlc": (
         {"arch": "bvlc", "init": "file", "hidden": 32, "members": 2},
         [(1.9682, 1.9914), (1.8385, 1.9029), (1.6593, 1.8266), (1.5328, 1.7868), (1.4813, 1.7794)],
     ),
 }
-#: By how much the losses of another machine may differ, whose convolutions round in another order.
-TOLERANCE = {"everything, googlenet": 0.05, "head, bvlc": 0.01}
+#: By how much the losses of another machine may differ, whose convolutions round in another order: at higher rates such
+#: differences grow from step to step.
+TOLERANCE = {"everything, googlenet": 0.025, "head, bvlc": 0.01}
 
 
 @pytest.mark.parametrize("name", list(COURSES))
@@ -79,11 +80,7 @@ def test_the_losses_of_a_rendered_collection_take_the_course_that_they_took(
     settings = TrainingSettings(**asked | init, crop=64, epochs=5, batch_size=12, dropout=0.0, validation_share=0.2)
     result = train_image_encoder(examples, settings, seed=1, cache_folder=tmp_path)
     course = [(epoch.train_loss, epoch.validation_loss) for epoch in result.epochs]
-    # Where all layers learn, validation sees batch statistics of a few steps, in which each processor's last digits grow.
-    compared = slice(0, 1) if name.startswith("everything") else slice(0, 2)
-    found = np.array(course)
-    assert found[:, compared] == pytest.approx(np.array(expected)[:, compared], rel=TOLERANCE[name]), course
-    assert found[-1, 1] < found[0, 1]
+    assert np.array(course) == pytest.approx(np.array(expected), rel=TOLERANCE[name]), course
 
 
 def test_thirty_two_pictures_are_learned_by_heart(tmp_path: Path) -> None:

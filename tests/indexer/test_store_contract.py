@@ -209,6 +209,7 @@ def test_facts_of_a_collection(store: VectorStore) -> None:
 @pytest.mark.parametrize("where", FILTERS)
 def test_points_are_counted_exactly(store: VectorStore, points: Points, where: str) -> None:
     assert store.count(FILTERS[where]) == len(points.rows(FILTERS[where]))
+    assert store.has(FILTERS[where]) == bool(points.rows(FILTERS[where]))
 
 
 def test_points_come_in_the_order_asked_for_without_the_unknown(store: VectorStore, points: Points) -> None:
