@@ -41,6 +41,7 @@ docs: $(DEVELOP)
 # What costs what, beside what people use today: about an hour. benchmarks/README.md holds the results.
 bench: $(BENCH)
 	$(BIN)/python benchmarks/networks.py
+	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/query.py
 	$(BIN)/python benchmarks/store.py
