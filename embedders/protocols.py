@@ -147,6 +147,14 @@ class ImageEncoder(Protocol):
         """All of the encoder that is no array, in JSON values."""
 
 
+@runtime_checkable
+class HasteningEncoder(ImageEncoder, Protocol):
+    """An image encoder that can be made faster for very many pictures."""
+
+    def hasten(self) -> None:
+        """Take some seconds now, so that pictures encoded from now on, by this thread, take less time each."""
+
+
 def text_encoder_class(name: str) -> type[TextEncoder]:
     """The text encoder that the setting `text_encoder` names. Raises SettingsError where none is registered so."""
     found: type[TextEncoder] = _registered("text", name, SettingsError)

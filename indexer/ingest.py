@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from topicidx.embedders.prefetch import default_threads, map_ahead
+from topicidx.embedders.protocols import HasteningEncoder
 from topicidx.embedders.stored_files import file_system
 from topicidx.embedders.topic_space import TopicSpace
 from topicidx.errors import ImageError
@@ -27,6 +28,8 @@ from topicidx.settings import IngestSettings
 
 #: Points between two checkpoints, and seconds that may pass without one.
 CHECKPOINT_POINTS, CHECKPOINT_SECONDS = 5_000, 60.0
+#: Pictures after which a faster engine is made ready: that takes as long as it spares on so many (benchmarks/engines.py).
+MANY = 600
 #: Payloads that are rewritten in one go.
 REWRITES = 256
 
@@ -329,7 +332,10 @@ class _Output:
         self._write_rewrites()  # they may take over what is overwritten now
         batch, self.batch = self.batch, []
         run = self.run
-        vectors = run.space.image_encoder.encode([decoded.pixels for decoded in batch])
+        encoder = run.space.image_encoder
+        if run.report.indexed < MANY <= run.report.indexed + len(batch) and isinstance(encoder, HasteningEncoder):
+            encoder.hasten()
+        vectors = encoder.encode([decoded.pixels for decoded in batch])
         payloads = [
             run.payload(decoded.file, decoded.facts["gps_city"]) | decoded.facts | {"topics": top_topics(vector)}
             for decoded, vector in zip(batch, vectors, strict=True)
