@@ -27,7 +27,7 @@ class OpenVinoFeatures:
     """
 
     def __init__(self, features: Callable[[Tensor], Tensor], side: int) -> None:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] as if it were not installed
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if it were not installed
         import openvino
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
