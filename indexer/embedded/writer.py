@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as Waiting
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from uuid import UUID
@@ -216,13 +216,11 @@ class EmbeddedWriter:
             return
         try:
             self._settle()
-            self._drain()
-            self._call(writer_process.flush)
-            self._call(writer_process.close)
-        except (StoreBusyError, StoreDamagedError):  # the child never began: what was written is not kept
-            raise
-        except StoreError:  # the child is gone, which is why we are here; its log holds what it acknowledged
-            pass
+            # Where the child is gone, which is why we are here, its log holds what it acknowledged.
+            with suppress(StoreError):
+                self._drain()
+                self._call(writer_process.flush)
+                self._call(writer_process.close)
         finally:
             self._waiting.clear()
             self._shut_down()
@@ -261,10 +259,8 @@ class EmbeddedWriter:
             initializer=writer_process.start,
             initargs=(self._stage,),
         )
-        with (
-            uninterrupted(),
-            without_main(),
-        ):  # the child is born in here, and must not be hit by Ctrl-C before it has put it off
+        # The child is born in here, and must not be hit by Ctrl-C before it has put it off.
+        with uninterrupted(), without_main():
             self._pool.submit(writer_process.is_born)
         self._begun = self._pool.submit(
             writer_process.begin, self._building.changes, self._base_shard, self._wanted.dimensions
