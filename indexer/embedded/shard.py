@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -32,6 +33,8 @@ _SCHEMA: Mapping[FieldType, edge.PayloadSchemaType] = {
     "datetime": edge.PayloadSchemaType.Datetime,
 }
 _TYPES: Mapping[str, FieldType] = {str(schema): name for name, schema in _SCHEMA.items()}
+#: Bytes of a file that are read at once.
+_PART = 2**20
 _EXACT = edge.SearchParams(exact=True)
 #: Twice as many as are wanted are scored by their whole vectors: with 8 bits a number that finds all of them, near enough.
 _APPROXIMATE = edge.SearchParams(
@@ -42,9 +45,15 @@ _APPROXIMATE = edge.SearchParams(
 class Shard:
     """An open shard of dot-product vectors. Engine errors pass through as they are: bare `Exception`s."""
 
-    def __init__(self, engine: edge.EdgeShard, beside: "tempfile.TemporaryDirectory[str] | None" = None) -> None:
+    def __init__(
+        self,
+        engine: edge.EdgeShard,
+        beside: "tempfile.TemporaryDirectory[str] | None" = None,
+        quantized: Sequence[Path] = (),
+    ) -> None:
         self._engine = engine
         self._beside = beside
+        self._unread = list(quantized)
 
     @classmethod
     def create(cls, folder: Path, dimensions: int, *, log: bool, approximate: bool = False) -> "Shard":
@@ -60,7 +69,7 @@ class Shard:
     @classmethod
     def load(cls, folder: Path) -> "Shard":
         """Open an existing shard."""
-        return cls(edge.EdgeShard.load(str(folder)))
+        return cls(edge.EdgeShard.load(str(folder)), quantized=_quantized(folder))
 
     @classmethod
     def load_to_change(cls, folder: Path, dimensions: int, *, approximate: bool) -> "Shard":
@@ -92,7 +101,7 @@ class Shard:
                 Path(beside.name, path.name).symlink_to(path.absolute())
             else:
                 shutil.copy(path, beside.name)
-        return cls(edge.EdgeShard.load(beside.name), beside)
+        return cls(edge.EdgeShard.load(beside.name), beside, _quantized(folder))
 
     @property
     def fields(self) -> dict[str, FieldType]:
@@ -144,16 +153,19 @@ class Shard:
         """As a store's. Exact, whatever is asked for, where the shard was not made for anything else, and for words that are
         pushed down: their best are those with next to nothing of the word, which quantized vectors cannot tell apart."""
         chosen = edge_filter(where)
+        precise = [exact or bool(vector.min() < 0) for vector in vectors]
+        if not all(precise):
+            self._read_ahead()
         requests = [
             edge.QueryRequest(
                 limit=limit,
                 query=edge.Query.Nearest(vector.tolist()),
                 filter=chosen,
-                params=_EXACT if exact or vector.min() < 0 else _APPROXIMATE,
+                params=_EXACT if whole else _APPROXIMATE,
                 with_payload=False,
                 with_vector=False,
             )
-            for vector in vectors
+            for vector, whole in zip(vectors, precise, strict=True)
         ]
         found = self._engine.query_batch(edge.QueryBatchRequest(requests))
         return [
@@ -204,6 +216,16 @@ class Shard:
                 [_uuid(record.id) for record in records], vectors, [record.payload or {} for record in records]
             )
 
+    def _read_ahead(self) -> None:
+        """Have the system keep the quantized vectors in memory: the engine lets go of them when it opens a shard, and would have
+        them read again page by page, which takes ten times as long as reading the whole file."""
+        files, self._unread = self._unread, []
+        part = bytearray(_PART)
+        for path in files:
+            with suppress(OSError), path.open("rb", buffering=0) as file:
+                while file.readinto(part):
+                    pass
+
     def _pages(
         self, fields: bool | list[str], *, with_vector: bool, where: PointFilter | None = None
     ) -> Iterator[list[edge.Record]]:
@@ -224,6 +246,11 @@ class Shard:
         # The engine goes on listing values that no point has any more.
         counts = {str(hit.value): hit.count for hit in self._engine.facet(request).hits if hit.count}
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _quantized(folder: Path) -> list[Path]:
+    """The files with the quantized vectors of a shard's finished segments."""
+    return sorted(folder.glob("segments/*/vector_storage/quantized.data"))
 
 
 def _config(dimensions: int, *, log: bool | None, approximate: bool) -> edge.EdgeConfig:

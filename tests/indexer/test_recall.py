@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -56,6 +57,30 @@ def test_a_store_gets_what_approximate_searches_need_when_it_is_large_enough(qua
     with EmbeddedStore.open(tmp_path / "small") as store:
         assert store.info().approximate == "turbo8"
     assert list((tmp_path / "small").glob("photos/g000002/shard/segments/*/vector_storage/quantized.data"))
+
+
+def test_quantized_vectors_are_read_in_one_go_before_the_first_approximate_search_alone(
+    quantized: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def watched(path: Path, mode: str = "r", **options: Any) -> Any:
+        opened.append(path)
+        return open_file(path, mode, **options)
+
+    open_file = Path.open
+    words = np.ones((1, DIMENSIONS), dtype=np.float32)
+    with EmbeddedStore.open(quantized) as store:
+        monkeypatch.setattr(Path, "open", watched)
+        store.search(words, AT)
+        store.search(-words, AT, exact=False)
+        assert not opened
+        store.search(words, AT, exact=False)
+        store.search(words, AT, exact=False)
+        assert [path.name for path in opened] == ["quantized.data"]
+    with EmbeddedStore.open(quantized) as store:
+        monkeypatch.setattr(Path, "open", lambda path, *arguments, **options: open_file(path / "gone"))
+        assert len(store.search(words, AT, exact=False)[0].ids) == AT
 
 
 @pytest.mark.parametrize("where", [None, PointFilter(("city 3",))], ids=["all", "a city"])
