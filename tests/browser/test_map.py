@@ -28,7 +28,7 @@ def mapped(gallery: Path) -> Iterator[PictureMap]:
         ids=np.frombuffer(b"".join(point.bytes for point in block.ids[:count]), dtype=np.uint8).reshape(count, 16),
         places=np.stack([column / 14, row / 14], axis=1).astype(np.float32),
         contents=np.array([content_of(payload) for payload in block.payloads[:count]], dtype=np.uint64),
-        topics=block.vectors[:count].argmax(axis=1).astype(np.int32),
+        topics=np.arange(count, dtype=np.int32) % 3,  # what learned for seconds may find one topic in all
         vector_space=info.vector_space,
         generation=info.generation,
         seed=0,
