@@ -11,34 +11,24 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from machine import machine, table, timed
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from topicidx.embedders.googlenet_encoder import FeatureExtractor, ViewSettings
 from topicidx.embedders.networks.architectures import ARCHITECTURES
+from topicidx.embedders.openvino_features import OpenVinoFeatures
+from topicidx.embedders.precision import CPU_CHUNK
 from topicidx.embedders.topic_network import TopicNetwork
 
-CHUNK, GAIN = 8, 1.15
+SIDE, CHUNK, GAIN = 224, CPU_CHUNK, 1.15
 os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # start-up is that of a machine that never did this before
 
 Engine = Callable[[], object]
-
-
-class Features(nn.Module):
-    """uint8 (n, 224, 224, 3) -> features, as the encoder computes them."""
-
-    def __init__(self, extractor: FeatureExtractor) -> None:
-        super().__init__()
-        self._normalize = extractor.architecture.normalize
-        self._dtype = extractor.dtype
-        self.network = extractor.network
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return self.network.features(self._normalize(pixels).to(self._dtype))
 
 
 def main() -> None:
@@ -51,14 +41,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     architecture = ARCHITECTURES[arguments.arch]
     network = TopicNetwork(architecture, 500).eval()
-    features = Features(FeatureExtractor(network, architecture, ViewSettings("whole", 256, 224), torch.device("cpu")))
+    features = FeatureExtractor(network, architecture, ViewSettings("whole", 256, SIDE), torch.device("cpu")).of_view
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (arguments.pictures, 224, 224, 3), dtype=np.uint8)
+    pixels = rng.integers(0, 256, (arguments.pictures, SIDE, SIDE, 3), dtype=np.uint8)
     makers = {
         "PyTorch, as topicidx runs it": lambda: in_chunks(features, pixels),
         "torch.compile": lambda: in_chunks(torch.compile(features), pixels),
-        "OpenVINO, a picture after the other": lambda: openvino(features, pixels, "LATENCY"),
-        "OpenVINO, a picture a core": lambda: openvino(features, pixels, "THROUGHPUT"),
+        "OpenVINO, a picture after the other": lambda: partial(OpenVinoFeatures(features, SIDE, "LATENCY"), pixels),
+        "OpenVINO, a picture a core": lambda: partial(OpenVinoFeatures(features, SIDE), pixels),
     }
     engines: dict[str, Engine] = {}
     began: dict[str, float] = {}
@@ -82,29 +72,13 @@ def main() -> None:
     print(table(("engine", "images/s", "times", "start-up (s)", "15 % faster from (pictures)"), rows), flush=True)
 
 
-def in_chunks(features: nn.Module, pixels: NDArray[np.uint8]) -> Engine:
+def in_chunks(features: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8]) -> Engine:
     """Chunk by chunk, by PyTorch."""
 
     def run() -> None:
         with torch.inference_mode():
             for begin in range(0, len(pixels), CHUNK):
                 features(torch.from_numpy(pixels[begin : begin + CHUNK]))
-
-    return run
-
-
-def openvino(features: nn.Module, pixels: NDArray[np.uint8], hint: str) -> Engine:
-    """One by one, as many at once as the engine's hint makes streams."""
-    import openvino as ov
-
-    model = ov.convert_model(features, example_input=torch.from_numpy(pixels[:1]))
-    model.reshape([1, *pixels.shape[1:]])
-    queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": hint}))
-
-    def run() -> None:
-        for place in range(len(pixels)):
-            queue.start_async({0: pixels[place : place + 1]})
-        queue.wait_all()
 
     return run
 

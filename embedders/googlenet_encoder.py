@@ -115,7 +115,7 @@ class FeatureExtractor:
         """Prepared pictures, uint8 (n, largest, largest, 3) -> float32 features (n, width)."""
         pixels = torch.from_numpy(pictures).to(self.device)
         seen = [
-            self._hastened[view.shape[1]](view.numpy()) if self._hastened else self._features(view)
+            self._hastened[view.shape[1]](view.numpy()) if self._hastened else self.of_view(view)
             for view in self.views.seen(pixels)
         ]
         return seen[0] if len(seen) == 1 else torch.stack(seen).mean(dim=0)
@@ -124,11 +124,12 @@ class FeatureExtractor:
         """From now on compute the same, but for the last digits, with a faster engine where there is one for this device; making
         it ready takes seconds."""
         if self.device.type == "cpu" and self.dtype == torch.float32 and not self._hastened:
-            made = {side: openvino_features(self._features, side) for side in dict.fromkeys(self.views.sizes)}
+            made = {side: openvino_features(self.of_view, side) for side in dict.fromkeys(self.views.sizes)}
             if all(made.values()):
                 self._hastened = {side: features for side, features in made.items() if features is not None}
 
-    def _features(self, view: torch.Tensor) -> torch.Tensor:
+    def of_view(self, view: torch.Tensor) -> torch.Tensor:
+        """One view of each picture by PyTorch: uint8 (n, side, side, 3) -> features (n, width)."""
         return self.network.features(self.architecture.normalize(view).to(self.dtype))
 
 

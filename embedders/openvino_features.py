@@ -23,10 +23,11 @@ class OpenVinoFeatures:
     """What a function of pictures, PyTorch's, gives for each: uint8 (n, side, side, 3) -> float32 (n, width).
 
     Computed in float32, as many pictures at a time as there are threads: none waits for another. Raises ImportError where
-    OpenVINO is not installed, and what it raises itself where it cannot convert the function.
+    OpenVINO is not installed, and what it raises itself where it cannot convert the function. hint: OpenVINO's; by LATENCY
+    all threads compute one picture after the other.
     """
 
-    def __init__(self, features: Callable[[Tensor], Tensor], side: int) -> None:
+    def __init__(self, features: Callable[[Tensor], Tensor], side: int, hint: str = "THROUGHPUT") -> None:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if it were not installed
         import openvino
         from openvino.frontend import FrontEndManager
@@ -41,7 +42,7 @@ class OpenVinoFeatures:
         model.reshape(list(example.shape))
         self._kept = decoder  # the weights are its own
         wanted = {
-            "PERFORMANCE_HINT": "THROUGHPUT",
+            "PERFORMANCE_HINT": hint,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": "f32",
         }

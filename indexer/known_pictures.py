@@ -16,11 +16,10 @@ import numpy as np
 
 from topicidx.errors import StoreFullError
 from topicidx.indexer.store import BLOCK, Record
+from topicidx.post import JsonValue
 
 #: Payload fields that say whether a picture has changed since it was indexed.
 KNOWN_FIELDS = ("image", "size", "mtime", "post", "sha256", "gps_city")
-#: Numbers that a database has.
-_MOST = 2**63
 #: Kilobytes of the table that are kept in memory.
 _CACHE = 8_192
 
@@ -57,8 +56,8 @@ class Known:
         size, mtime, post, digest, city = told("size"), told("mtime"), told("post"), told("sha256"), told("gps_city")
         return cls(
             str(told("image")),
-            size if isinstance(size, int) and -_MOST <= size < _MOST else None,
-            mtime if isinstance(mtime, int) and -_MOST <= mtime < _MOST else None,
+            _whole(size),
+            _whole(mtime),
             post if isinstance(post, str) else None,
             _raw(digest) if isinstance(digest, str) else None,
             city if isinstance(city, str) else None,
@@ -276,6 +275,10 @@ def _full(error: Exception) -> StoreFullError:
 
 def _print(point: UUID, size: int | None, mtime: int | None, post: str | None) -> int:
     return hash((point.int, size, mtime, post)) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _whole(value: JsonValue) -> int | None:
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None
 
 
 def _raw(digest: str) -> bytes | None:

@@ -286,8 +286,6 @@ class EmbeddedWriter:
     def _submit(self, function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         self._open()
         assert self._pool is not None
-        if self._begun is not None and (self._begun.done() or len(self._waiting) >= _AHEAD):
-            self._settle()
         while len(self._waiting) >= _AHEAD:
             self._result(self._waiting.pop(0))
         try:
@@ -296,13 +294,11 @@ class EmbeddedWriter:
             raise self._died() from error
 
     def _drain(self) -> None:
-        self._settle()
         while self._waiting:
             self._result(self._waiting.pop(0))
 
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         assert self._pool is not None
-        self._settle()
         try:
             return self._result(self._pool.submit(function, *args, **kwargs))
         except BrokenProcessPool as error:
@@ -310,7 +306,6 @@ class EmbeddedWriter:
 
     def _watch(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `_call`, saying how far it is."""
-        self._settle()
         assert self._pool is not None
         try:
             future = self._pool.submit(function, *args, **kwargs)
@@ -325,6 +320,7 @@ class EmbeddedWriter:
                 self._on_progress(writer_process.STAGES[stage], done, points or None)
 
     def _result(self, future: Future[T]) -> T:
+        self._settle()
         try:
             return future.result()
         except BrokenProcessPool as error:

@@ -164,13 +164,14 @@ class Source:
             within = Path(path)
             below = path_below(within, self.root)
             city = cities.get(below.parts[0]) if below.parts else None
-            source, prefix = self._owner(within)
-            nearest = max((root for root in nested if is_below(within, root)), key=_depth, default=None)
-            own = {} if nearest is None else nested[nearest]
+            source, root = self._source_of(within)
+            within_root = path_below(within, root)
+            prefix = f"{within_root.as_posix()}/" if within_root.parts else ""
+            own = nested.get(root)
             for name in spellings.first(path, names):
                 picture = within / name
                 entry = entries.get(picture)
-                said = own.get(picture) if own else None  # by its own source
+                said = own.get(picture) if own else None  # by the source that it belongs to
                 if said is not None and (entry is None or said.captions or said.payload):
                     yield said
                     continue
@@ -221,15 +222,10 @@ class Source:
         name, root = self._source_of(place)
         return image_key(name, path_below(place, root))
 
-    def _owner(self, folder: Path) -> tuple[str, str]:
-        """The name of the source that pictures in a folder belong to, and what their paths below its root begin with."""
-        name, root = self._source_of(folder)
-        below = path_below(folder, root)
-        return name, f"{below.as_posix()}/" if below.parts else ""
-
     def _source_of(self, place: SourcePlace) -> tuple[str, SourcePlace]:
+        """The name and the root of the source that a place belongs to: of those it lies in, the innermost."""
         owners = [(self.name, self.root), *(owner for owner in self.nested if is_below(place, owner[1]))]
-        return max(owners, key=lambda owner: _depth(owner[1]))
+        return max(owners, key=lambda owner: len(owner[1].parts))
 
 
 def open_source(written: Path | str, *, city: str | None = None, folder_city: bool = True) -> Source:
@@ -315,10 +311,6 @@ class _Names:
 
 def _name_of(folder: Url) -> str:
     return source_name(folder.name.replace(":", "-"))
-
-
-def _depth(place: SourcePlace) -> int:
-    return len(place.parts)
 
 
 def _once(entries: Iterator[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:
