@@ -7,6 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
+from topicidx.embedders.prefetch import map_ahead
 from topicidx.indexer.ranking import ScoredPoint, as_asked, rank, rank_these
 from topicidx.indexer.scoring import Scoring, floors
 from topicidx.indexer.store import Float32, PointFilter, VectorBlock, VectorStore
@@ -19,6 +20,8 @@ _SCORES = 8_000_000
 _LOG_SLACK, _DOT_SLACK = 1e-4, 1e-5
 #: Candidates of a query for each picture that is wanted; with more (whole crowds of equal pictures) it is ranked by itself.
 _CROWD = 8
+#: Candidates are sorted out once one in so many is new: sorting takes as long as scoring a block.
+_UNPRUNED = 5
 
 
 @runtime_checkable
@@ -64,9 +67,14 @@ def _candidates(blocks: Iterable[VectorBlock], scorings: Sequence[Scoring], limi
     terms = _Terms(scorings)
     best = _Best(limit, terms.slack)
     size = max(_SCORES // len(scorings), 1)
-    for block in blocks:
-        for begin in range(0, len(block.ids), size):
-            best.add(block.ids[begin : begin + size], terms.scores(block.vectors[begin : begin + size]))
+
+    def add(block: VectorBlock) -> None:
+        for begin in range(0, len(block), size):
+            best.add(terms.scores(block.vectors[begin : begin + size]), block, begin)
+
+    # Reading holds the interpreter lock, scoring leaves it: one block is scored while the next is read.
+    for _ in map_ahead(add, blocks, threads=1, ahead=1):
+        pass
     return best.found()
 
 
@@ -88,6 +96,7 @@ class _Terms:
                 entries.append((number, row, weight / share))
         self._vectors = np.stack([np.frombuffer(vector, dtype=np.float32) for vector in vectors])
         self._places = np.array([place for place, _ in rows])
+        self._each_once = len(rows) == len(vectors)  # then rows are in the order of their vectors
         self._floors = np.array([np.nan if floor is None else floor for _, floor in rows], dtype=np.float32)[:, None]
         self._logged = ~np.isnan(self._floors[:, 0])
         numbers, columns, weights = zip(*entries, strict=True)
@@ -104,7 +113,9 @@ class _Terms:
 
     def scores(self, points: Float32) -> Float32:
         """Scores by the rule `dot`, logarithms of those by `product`: float32 (n, dimensions) -> (scorings, n)."""
-        terms = (self._vectors @ points.T)[self._places]
+        terms = self._vectors @ points.T
+        if not self._each_once:
+            terms = terms[self._places]
         if self._logged.all():
             np.log(np.maximum(terms, self._floors, out=terms), out=terms)
         elif self._logged.any():
@@ -124,22 +135,30 @@ class _Best:
         self._rows = np.empty(0, dtype=np.int64)
         self._ids = np.empty(0, dtype=object)
         self._scores = np.empty(0, dtype=np.float32)
+        self._unpruned = 0
 
-    def add(self, ids: Sequence[UUID], scores: Float32) -> None:
-        """Points with their scores: float32 (scorings, n)."""
-        if not len(self._rows) and len(ids) > self._limit:
-            kth = np.partition(scores, len(ids) - self._limit, axis=1)[:, len(ids) - self._limit]
+    def add(self, scores: Float32, block: VectorBlock, begin: int) -> None:
+        """The points of a block from row `begin` on, with their scores: float32 (scorings, n)."""
+        count = scores.shape[1]
+        if not len(self._rows) and count > self._limit:
+            kth = np.partition(scores, count - self._limit, axis=1)[:, count - self._limit]
             self._least = kth - self._slack
-        rows, columns = np.nonzero(scores >= self._least[:, None])
-        if not len(rows):
+        places = np.flatnonzero(scores >= self._least[:, None])  # several times as fast as nonzero of two dimensions
+        if not len(places):
             return
+        rows, columns = np.divmod(places, count)
+        found, which = np.unique(columns, return_inverse=True)
+        ids = np.array([block.id_of(begin + row) for row in found.tolist()], dtype=object)
         self._rows = np.concatenate([self._rows, rows])
-        self._ids = np.concatenate([self._ids, np.array([*ids, None], dtype=object)[columns]])
-        self._scores = np.concatenate([self._scores, scores[rows, columns]])
-        self._prune()
+        self._ids = np.concatenate([self._ids, ids[which]])
+        self._scores = np.concatenate([self._scores, scores.ravel()[places]])
+        self._unpruned += len(places)
+        if self._unpruned * _UNPRUNED >= len(self._rows):
+            self._prune()
 
     def found(self) -> list[list[UUID] | None]:
         """Ids for each scoring, None for those with crowds."""
+        self._prune()
         cuts = np.cumsum(np.bincount(self._rows, minlength=len(self._slack)))[:-1]
         parts = np.split(self._ids, cuts)  # rows are in order
         return [None if crowded else part.tolist() for part, crowded in zip(parts, self._crowded, strict=True)]
@@ -156,3 +175,4 @@ class _Best:
         self._least[self._crowded] = np.inf
         keep &= ~self._crowded[self._rows]
         self._rows, self._ids, self._scores = self._rows[keep], self._ids[keep], self._scores[keep]
+        self._unpruned = 0

@@ -398,7 +398,8 @@ class Index:
         return {record.id: record.payload for record in self.store.retrieve([point.id for point in ranked])}
 
     def _hits(self, ranked: Sequence[ScoredPoint], payloads: Mapping[UUID, Payload], first: int) -> tuple[Hit, ...]:
-        known = {**self._payloads([point for point in ranked if point.id not in payloads]), **payloads}
+        missing = [point for point in ranked if point.id not in payloads]
+        known = {**self._payloads(missing), **payloads} if missing else payloads
         there = (point for point in ranked if point.id in known)
         return tuple(self._hit(rank, point, known[point.id]) for rank, point in enumerate(there, start=first))
 

@@ -71,8 +71,7 @@ def file_of(key: str, root: "SourcePlace", at: object = None) -> PictureFile:
     at: which part of it, as its payload says, where the picture lies in an archive or a table: they are what the key's path goes
     through.
     """
-    written = key.partition("/")[2]
-    relative = os.fsdecode(_unescape(written))
+    relative = os.fsdecode(_unescape(key.partition("/")[2]))
     if is_url(relative):
         return StoredFile(relative)
     if (archive := archive_of(key)) and isinstance(at, str):
@@ -80,9 +79,12 @@ def file_of(key: str, root: "SourcePlace", at: object = None) -> PictureFile:
         return StoredFile(str(root / relative), at)
     if not isinstance(root, Path):
         return StoredFile(str(root / relative))
+    written = os.path.join(root, relative)  # noqa: PTH118 as text: there may be thousands in an answer
+    if os.path.exists(written):  # noqa: PTH110 where it cannot be read, Path.exists raises
+        return Path(written)
     found = root
     for part in PurePath(relative).parts:
-        found = found / next((form for form in _forms(found, part) if os.path.exists(found / form)), part)  # noqa: PTH110 where it cannot be read, Path.exists raises
+        found = found / next((form for form in _forms(found, part) if os.path.exists(found / form)), part)  # noqa: PTH110
     return found
 
 
@@ -114,6 +116,8 @@ def _without_surrogates(text: str) -> str:
 
 
 def _unescape(path: str) -> bytes:
+    if "%" not in path:
+        return os.fsencode(path)
     raw = bytearray()
     end = 0
     for match in _ESCAPED.finditer(path):

@@ -60,10 +60,14 @@ class PointBlock:
 
 @dataclass(frozen=True, slots=True)
 class VectorBlock:
-    """Points without their payloads: ids, vectors float32 (n, dimensions)."""
+    """Points without their payloads: vectors float32 (n, dimensions), and what tells the id of the point in a row, for few are
+    asked for."""
 
-    ids: list[UUID]
     vectors: Float32
+    id_of: Callable[[int], UUID]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from struct import Struct
+from typing import cast
 from uuid import UUID
 
 import numpy as np
@@ -205,16 +208,13 @@ class Shard:
     def scan(self, where: PointFilter | None = None) -> Iterator[VectorBlock]:
         """Ids and vectors of every point, in the order of ids."""
         for records in self._pages(False, with_vector=True, where=where):
-            vectors = np.array([record.vector for record in records], dtype=np.float32)
-            yield VectorBlock([_uuid(record.id) for record in records], vectors)
+            yield VectorBlock(_vectors(records), partial(_id_of, records))
 
     def blocks(self) -> Iterator[PointBlock]:
         """Every point, whole, in the order of ids."""
         for records in self._pages(True, with_vector=True):
-            vectors = np.array([record.vector for record in records], dtype=np.float32)
-            yield PointBlock(
-                [_uuid(record.id) for record in records], vectors, [record.payload or {} for record in records]
-            )
+            ids = [_uuid(record.id) for record in records]
+            yield PointBlock(ids, _vectors(records), [record.payload or {} for record in records])
 
     def _read_ahead(self) -> None:
         """Have the system keep the quantized vectors in memory: the engine lets go of them when it opens a shard, and would have
@@ -270,6 +270,20 @@ def _config(dimensions: int, *, log: bool | None, approximate: bool) -> edge.Edg
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=1_000) if approximate else None,
         wal_enabled=log,
     )
+
+
+def _vectors(records: Sequence[edge.Record]) -> Float32:
+    """The vectors of records, which the engine gives as lists: float32 (n, dimensions)."""
+    if not records:
+        return np.empty((0, 0), dtype=np.float32)
+    # Packed row by row, which takes half as long as having NumPy find out what is in the lists.
+    pack = Struct(f"{len(cast(list[float], records[0].vector))}f").pack
+    packed = bytearray().join(pack(*cast(list[float], record.vector)) for record in records)
+    return np.frombuffer(packed, dtype=np.float32).reshape(len(records), -1)
+
+
+def _id_of(records: Sequence[edge.Record], row: int) -> UUID:
+    return _uuid(records[row].id)
 
 
 def _uuid(value: object) -> UUID:
