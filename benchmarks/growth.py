@@ -59,7 +59,7 @@ def measured(folder: Path, points: int) -> dict[str, float]:
     home = folder / f"home{points}" / FOLDER_NAME
     asked = in_process(str(Path(__file__).with_name("query.py")), "--ask", home, "--batch", 0)
     word, two, city, _ = (1e3 * float(np.median(seconds)) for seconds in asked["seconds"].values())
-    ((seconds, peak),) = repeated({"query": cold_query(home)}, COLD).values()
+    ((seconds, peak),) = repeated({"query": cold_query()}, COLD, home.parent).values()
     measures = (
         told["seconds"], told["peak"], size_of(home / "store") / 1e6, word, two, city, asked["peak"],
         float(np.median(seconds)), peak,

@@ -83,12 +83,14 @@ def in_process(file: str, *arguments: object) -> dict[str, Any]:
     return {**json.loads(output), "peak": peak}
 
 
-def repeated(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, tuple[list[float], float]]:
+def repeated(
+    commands: Mapping[str, Sequence[str]], rounds: int, cwd: Path | None = None
+) -> dict[str, tuple[list[float], float]]:
     """Whole processes, in turns, so that a slow moment is everyone's: seconds of each run, and the most memory in MB."""
     runs: dict[str, list[tuple[float, float, str]]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            runs[name].append(run_process(command))
+            runs[name].append(run_process(command, cwd=cwd))
     return {name: ([run[0] for run in found], max(run[1] for run in found)) for name, found in runs.items()}
 
 

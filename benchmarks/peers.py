@@ -127,13 +127,14 @@ def _rate(run: Callable[[], object], seconds: float) -> float:
 
 def cold(folder: Path, space: Any, rounds: int = 5) -> None:
     """One query as a whole process."""
+    home = fill(folder, space, 20_000)
     commands = {
-        "topicidx query, 20,000 pictures": cold_query(fill(folder, space, 20_000)),
+        "topicidx query, 20,000 pictures": cold_query(),
         "open_clip: import, build, encode": [sys.executable, "-c", OPEN_CLIP],
     }
     rows = [
         [name, f"{np.median(seconds):.2f}", f"{peak:.0f}"]
-        for name, (seconds, peak) in repeated(commands, rounds).items()
+        for name, (seconds, peak) in repeated(commands, rounds, home.parent).items()
     ]
     print(table(("a cold query", "median (s)", "peak memory (MB)"), rows) + "\n", flush=True)
 

@@ -94,8 +94,8 @@ def innermost(frames: list[str]) -> tuple[str, str]:
 def imports(home: Path, count: int) -> list[list[str]]:
     """What a cold query spends on importing, by package."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "topicidx", "query", QUERY, "--home", str(home)],
-        capture_output=True, text=True, check=True,
+        [sys.executable, "-X", "importtime", "-m", "topicidx", "query", QUERY],
+        capture_output=True, text=True, check=True, cwd=home.parent,
     )  # fmt: skip
     taken: Counter[str] = Counter()
     for line in done.stderr.splitlines():

@@ -90,23 +90,23 @@ def fill(folder: Path, space: Any, points: int) -> Path:
     return home.home
 
 
-def cold_query(home: Path) -> list[str]:
-    """The command that answers one query."""
-    return [str(Path(sys.executable).with_name("topicidx")), "query", QUERY, "--home", str(home)]
+def cold_query() -> list[str]:
+    """The command that answers one query, in the folder that a home lies in."""
+    return [str(Path(sys.executable).with_name("topicidx")), "query", QUERY]
 
 
 def cold(home: Path, rounds: int) -> None:
     """A whole process that answers one query, beside others."""
-    command = cold_query(home)
+    command = cold_query()
     commands = {
         f'`topicidx query "{QUERY}"`': command,
-        "the same, as JSON": [*command, "--format", "json"],
+        "the same with an option, `--limit 10`": [*command, "--limit", "10"],
         "Python alone": [sys.executable, "-c", "pass"],
         "`import torch`": [sys.executable, "-c", "import torch"],
     }
     rows = [
         [name, f"{np.median(seconds):.3f}", f"{max(seconds):.3f}", f"{peak:.0f}"]
-        for name, (seconds, peak) in repeated(commands, rounds).items()
+        for name, (seconds, peak) in repeated(commands, rounds, home.parent).items()
     ]
     print(table(("whole process", "median (s)", "slowest (s)", "peak memory (MB)"), rows) + "\n", flush=True)
 

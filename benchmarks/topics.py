@@ -11,7 +11,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -171,7 +171,7 @@ def scaled(settings: LdaSettings, changes: dict[str, Any], documents: int) -> Ld
     taken = {"chunksize": usual.chunksize, "passes": usual.passes, "min_documents": adapted_min_documents(documents)}
     changes = {name: value for name, value in changes.items() if name != "prior"}
     multiples = {name: max(1, round(taken[name] * changes[name])) for name in taken if name in changes}
-    return settings.model_copy(update=changes | multiples)
+    return replace(settings, **(changes | multiples))
 
 
 def coherence(leading: NDArray[np.int64], bags: list[list[tuple[int, int]]]) -> float:

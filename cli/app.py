@@ -1,11 +1,6 @@
-"""The `topicidx` program: its commands, and how errors reach people."""
+"""The commands of `topicidx`, and how errors reach people."""
 
-import atexit
-import gc
-import logging
-import os
 import sys
-import threading
 from collections import UserDict
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -13,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from topicidx.cli.console import escape_what_cannot_be_printed, tell_error
+from topicidx.cli.console import escape_what_cannot_be_printed, log_to_stderr, tell_error
 from topicidx.errors import TopicidxError
 from topicidx.version import __version__
 
@@ -102,9 +97,7 @@ def _root(
     verbose: Annotated[bool, typer.Option("--verbose", help="Say more about what is done, on stderr.")] = False,
 ) -> None:
     del version  # dealt with by its callback
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
-    )
+    log_to_stderr(verbose=verbose)
 
 
 def main() -> None:
@@ -115,25 +108,3 @@ def main() -> None:
     except TopicidxError as error:
         tell_error(error)
         sys.exit(error.exit_code)
-
-
-def program() -> None:
-    """Run the command line as a process of its own: started faster, and ended at once where nothing else is at work.
-
-    Taking down all that was imported would be a tenth of the time of a query.
-    """
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them means reading all that is installed
-    gc.set_threshold(50_000)  # importing makes ten thousands of objects, hardly any of which are garbage
-    try:
-        main()
-    except SystemExit as end:
-        at_work = threading.active_count() > 1 or "multiprocessing.util" in sys.modules or "torch" in sys.modules
-        if at_work or not isinstance(end.code, int):
-            raise
-        atexit._run_exitfuncs()
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except OSError:  # such as a pipe that nobody reads any more
-            raise end from None
-        os._exit(end.code)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,12 @@ def status(text: str) -> None:
 def tell_error(error: Exception) -> None:
     """Why a command could not do it, on stderr."""
     status(f"topicidx: {error}")
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Have warnings, and with `verbose` more, shown on stderr."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
 
 
 def results() -> Console:

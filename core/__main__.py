@@ -1,6 +1,6 @@
 """`python -m topicidx` is the command line."""
 
-from topicidx.cli.app import program
+from topicidx.cli.program import program
 
 if __name__ == "__main__":
     program()

@@ -5,11 +5,14 @@ from typing import Any
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as VariableError
 
+from topicidx.checks import model_of
 from topicidx.errors import SettingsError
 from topicidx.settings import PREFIX, Settings
 
+_Checked: Any = model_of(Settings)
 
-class _Variables(Settings, BaseSettings):
+
+class _Variables(_Checked, BaseSettings):  # type: ignore[misc]  # what it is made from is made on the way
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True
     )

@@ -3,11 +3,11 @@
 import logging
 import os
 import tomllib
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
+from topicidx.checked import Checked, CheckError, Limits, Refused
 from topicidx.errors import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -24,16 +24,27 @@ Preview = Literal["auto", "kitty", "iterm2", "sixel", "blocks"]
 APPROXIMATE_FROM = 500_000
 #: Text encoders whose settings are a field of `Settings`.
 _OWN_ENCODERS = ("lda", "word2vec")
-# What checks values is made when there are some: it takes longer than a query has for all of its settings.
-_CONFIG = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[int, Limits(gt=0)]
+Share = Annotated[float, Limits(gt=0, le=1)]
 
 
-class CaptionSettings(BaseModel):
+def _refuse_binary(value: Any) -> None:
+    if value == "binary":
+        raise ValueError(
+            "binary quantization keeps only whether a number is positive, and all numbers of a topic vector are: it finds "
+            "next to nothing; use turbo8, int8 or none"
+        )
+
+
+def _refuse_own(value: Any) -> None:
+    for name in value if isinstance(value, dict) else ():
+        if name in _OWN_ENCODERS:
+            raise ValueError(f"the settings of {name} have their own table, [{name}]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionSettings(Checked):
     """How captions become words: what all text encoders of topicidx share."""
-
-    model_config = _CONFIG
 
     #: The language of the captions (ISO 639-1), or several with commas between them.
     language: str = "en"
@@ -50,30 +61,32 @@ class CaptionSettings(BaseModel):
     workers: Positive | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class LdaSettings(CaptionSettings):
     """How captions become topics. What is None adapts to the size of the corpus (`topicidx.embedders.lda`)."""
 
     #: How many topics are learned, which is the length of every vector.
-    num_topics: Annotated[int, Field(ge=2, le=65_536)] = 500
+    num_topics: Annotated[int, Limits(ge=2, le=65_536)] = 500
     #: Passes over the captions.
     passes: Positive | None = None
     #: Captions in one update.
     chunksize: Positive | None = None
     #: Symmetric document-topic prior of each topic.
-    alpha: Annotated[float, Field(gt=0)] | None = None
+    alpha: Annotated[float, Limits(gt=0)] | None = None
     #: Symmetric topic-word prior of each word.
-    eta: Annotated[float, Field(gt=0)] | None = None
+    eta: Annotated[float, Limits(gt=0)] | None = None
     #: The weight of update t is (offset + t) ** -decay: how fast the old updates are forgotten.
-    decay: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    decay: Annotated[float, Limits(ge=0.5, le=1)] | None = None
     #: How little the first updates count.
-    offset: Annotated[float, Field(ge=1)] | None = None
+    offset: Annotated[float, Limits(ge=1)] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Word2VecSettings(CaptionSettings):
     """How captions become mean word vectors. What is None adapts to the size of the corpus (`topicidx.embedders.word2vec`)."""
 
     #: Length of every vector.
-    dimensions: Annotated[int, Field(ge=2, le=65_536)] = 300
+    dimensions: Annotated[int, Limits(ge=2, le=65_536)] = 300
     #: How many words before and after a word are learned with it, within a caption.
     window: Positive = 10
     #: Words drawn at random, for each that is learned, that it is to be unlike.
@@ -82,10 +95,9 @@ class Word2VecSettings(CaptionSettings):
     epochs: Positive | None = None
 
 
-class TrainingSettings(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Checked):
     """How the network learns to predict topics. What is None adapts to the number of pictures and the architecture."""
-
-    model_config = _CONFIG
 
     #: googlenet: that of torchvision. bvlc: that of Caffe, whose weights come from a file.
     arch: Arch = "googlenet"
@@ -100,7 +112,7 @@ class TrainingSettings(BaseModel):
     #: Whether it sees their square roots.
     root: bool | None = None
     #: Units of the head's hidden layer; 0 is the published linear layer, 1024 the default where the head learns alone.
-    hidden: Annotated[int, Field(ge=0)] | None = None
+    hidden: Annotated[int, Limits(ge=0)] | None = None
     #: How many such heads are averaged: 3 where the head learns alone.
     members: Positive | None = None
     #: Passes over the pictures.
@@ -112,20 +124,20 @@ class TrainingSettings(BaseModel):
     #: AdamW, or stochastic gradient descent with momentum, as published.
     optimizer: Literal["adamw", "sgd"] = "adamw"
     #: Learning rate of the new layer.
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[float, Limits(gt=0)] | None = None
     #: Learning rate of the pretrained layers that learn.
-    pretrained_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    pretrained_learning_rate: Annotated[float, Limits(gt=0)] | None = None
     #: Passes in which the new layer learns alone, before the others join.
-    head_epochs: Annotated[int, Field(ge=0)] | None = None
+    head_epochs: Annotated[int, Limits(ge=0)] | None = None
     #: Training ends after this many passes without a better validation loss: 4, or never where the head learns alone, whose
     #: validation loss rises before it falls.
     patience: Positive | None = None
     #: How strongly weights are pulled towards 0.
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    weight_decay: Annotated[float, Limits(ge=0)] | None = None
     #: Share of the units before the last layer that are left out at random in a step.
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dropout: Annotated[float, Limits(ge=0, lt=1)] | None = None
     #: How much the likelihood of the captions' words counts beside the published loss; 0 leaves that alone.
-    word_loss: Annotated[float, Field(ge=0)] | None = None
+    word_loss: Annotated[float, Limits(ge=0)] | None = None
     #: Choose on the validation pictures what of each topic is background, and scale word vectors so that the average
     #: picture scores 1: a score then says how many times likelier than average a caption holds the word.
     calibrate: bool = True
@@ -134,7 +146,7 @@ class TrainingSettings(BaseModel):
     #: What of a picture is seen when it is indexed: all of it, or the middle that crop leaves of resize.
     view: Literal["whole", "center"] = "whole"
     #: Sides at which that is seen; features are averaged. More of them find more, and take longer.
-    sizes: Annotated[tuple[Annotated[int, Field(ge=32, le=1_024)], ...], Field(min_length=1, max_length=8)] | None = (
+    sizes: Annotated[tuple[Annotated[int, Limits(ge=32, le=1_024)], ...], Limits(min_length=1, max_length=8)] | None = (
         None
     )
     #: Whether it is seen mirrored too.
@@ -148,51 +160,49 @@ class TrainingSettings(BaseModel):
     #: Let torch.compile make the layers that learn faster: minutes at the start, for long trainings on a GPU.
     compile_layers: bool = False
     #: Share of the captioned pictures that is kept apart, to choose the best pass and to calibrate.
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    validation_share: Annotated[float, Limits(gt=0, lt=1)] = 0.1
     #: Disk space for the frozen trunk's outputs; fewer views are kept where they would need more.
-    cache_gigabytes: Annotated[float, Field(ge=0)] = 12.0
+    cache_gigabytes: Annotated[float, Limits(ge=0)] = 12.0
 
 
-class IngestSettings(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class IngestSettings(Checked):
     """How pictures are read and written to a store."""
-
-    model_config = _CONFIG
 
     #: Pictures that go through the network at once.
     batch_size: Positive = 32
     #: Threads that read and decode pictures; by default as many as there are cores.
     decode_threads: Positive | None = None
     #: Pictures with more pixels than this are refused (decompression bombs).
-    max_pixels: Annotated[int, Field(gt=0, le=178_956_970)] = 178_956_970
+    max_pixels: Annotated[int, Limits(gt=0, le=178_956_970)] = 178_956_970
     #: Points from which on an embedded store gets what approximate searches need.
     approximate_from: Positive = APPROXIMATE_FROM
     #: Payload fields, besides those that every store has, to be indexed for `--where`, and as what.
-    index_fields: dict[str, Literal["keyword", "integer", "float", "bool", "datetime"]] = {}
+    index_fields: dict[str, Literal["keyword", "integer", "float", "bool", "datetime"]] = field(default_factory=dict)
 
 
-class ServerSettings(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings(Checked):
     """How a served Qdrant is spoken to, and how its collections are made.
 
     The API key is read from the variable TOPICIDX_API_KEY or the file `api_key_file`, and kept nowhere else. What shapes a
     collection (from shard_number on) counts when a collection is made: `topicidx ingest --rebuild` makes a new one.
     """
 
-    model_config = _CONFIG
-
     #: gRPC where True, REST otherwise.
     grpc: bool = True
     #: The port of gRPC; that of REST is in the URL.
-    grpc_port: Annotated[int, Field(ge=1, le=65_535)] = 6334
+    grpc_port: Annotated[int, Limits(ge=1, le=65_535)] = 6334
     #: A file with the API key, such as a mounted secret.
     api_key_file: Path | None = None
     #: Seconds that one request may take.
     timeout: Positive = 60
     #: How often a request is tried before it counts as failed.
-    attempts: Annotated[int, Field(ge=1, le=100)] = 8
+    attempts: Annotated[int, Limits(ge=1, le=100)] = 8
     #: The longest wait between two tries, in seconds.
-    longest_wait: Annotated[float, Field(ge=0)] = 20.0
+    longest_wait: Annotated[float, Limits(ge=0)] = 20.0
     #: Points in one request.
-    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 256
+    batch_size: Annotated[int, Limits(ge=1, le=10_000)] = 256
     #: Shards of a new collection.
     shard_number: Positive | None = None
     #: Copies of each shard.
@@ -202,23 +212,12 @@ class ServerSettings(BaseModel):
     #: Whether vectors and the payload stay on the disk; None leaves it to the server.
     on_disk: bool | None = None
     #: turbo8 takes a Qdrant that knows TurboQuant of 8 bits. int8 finds word queries badly: measure it (`info --recall`).
-    quantization: Literal["none", "int8", "turbo8"] = "none"
-
-    @field_validator("quantization", mode="before")
-    @classmethod
-    def _refuse_binary(cls, value: Any) -> Any:
-        if value == "binary":
-            raise ValueError(
-                "binary quantization keeps only whether a number is positive, and all numbers of a topic vector are: it finds "
-                "next to nothing; use turbo8, int8 or none"
-            )
-        return value
+    quantization: Annotated[Literal["none", "int8", "turbo8"], Refused(_refuse_binary)] = "none"
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Settings(Checked):
     """All settings of topicidx. `Settings.load(limit=5)` is what a command uses: its flags come first."""
-
-    model_config = _CONFIG
 
     #: The .topicidx folder; by default that of the working directory or the nearest folder above that has one.
     home: Path | None = None
@@ -227,35 +226,27 @@ class Settings(BaseModel):
     #: The store: a folder, or the URL of a Qdrant server; by default store/ in the .topicidx folder.
     store: str | None = None
     #: The collection in the store.
-    collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "photos"
+    collection: Annotated[str, Limits(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "photos"
     #: all: every word counts. mean: the published method.
     match: Match = "all"
     #: exact: every ranking is exact. approximate: a picture may be missed, where the store has what that needs. auto: exact,
     #: but for stores that were large enough to get it (`ingest.approximate_from`).
     search: Search = "auto"
     #: How many pictures a query shows.
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 10
+    limit: Annotated[int, Limits(ge=1, le=10_000)] = 10
     #: How `query --preview` draws pictures in a terminal. auto: as the terminal says it can, coloured blocks otherwise.
     preview: Preview = "auto"
     #: The seed of all randomness.
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Limits(ge=0, lt=2**32)] = 0
     #: What learns from captions: the name of a registered text encoder.
     text_encoder: str = "lda"
-    lda: LdaSettings = Field(default_factory=LdaSettings.model_construct)
-    word2vec: Word2VecSettings = Field(default_factory=Word2VecSettings.model_construct)
+    lda: LdaSettings = field(default_factory=LdaSettings)
+    word2vec: Word2VecSettings = field(default_factory=Word2VecSettings)
     #: The settings of text encoders that other packages provide, a table for each by its name.
-    encoders: dict[str, dict[str, Any]] = {}
-    training: TrainingSettings = Field(default_factory=TrainingSettings.model_construct)
-    ingest: IngestSettings = Field(default_factory=IngestSettings.model_construct)
-    server: ServerSettings = Field(default_factory=ServerSettings.model_construct)
-
-    @field_validator("encoders")
-    @classmethod
-    def _refuse_own(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for name in value:
-            if name in _OWN_ENCODERS:
-                raise ValueError(f"the settings of {name} have their own table, [{name}]")
-        return value
+    encoders: Annotated[dict[str, dict[str, Any]], Refused(_refuse_own)] = field(default_factory=dict)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    ingest: IngestSettings = field(default_factory=IngestSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
 
     @property
     def text_settings(self) -> Any:
@@ -277,8 +268,8 @@ class Settings(BaseModel):
             values: dict[str, Any] = {}
             for layer in (preset or {}, _read(file) if file else {}, _from_variables(cls), _without_none(flags)):
                 values = _merged(values, layer)
-            return cls(**values) if values else cls.model_construct()
-        except ValidationError as error:
+            return cls.read(values)
+        except CheckError as error:
             raise SettingsError(_explain(error, file)) from error
         except (OSError, ValueError) as error:  # topicidx.toml cannot be read, or is not TOML
             raise SettingsError(f"cannot read the settings in {file}: {error}") from error
@@ -314,7 +305,7 @@ def _from_variables(settings: type[Settings]) -> dict[str, Any]:
         return {}
     from topicidx.setting_variables import read_variables
 
-    names = {name.upper() for name in settings.model_fields} | {"API_KEY", "TOKEN"}
+    names = {setting.name.upper() for setting in fields(settings)} | {"API_KEY", "TOKEN"}
     for variable in variables:
         if variable.upper().removeprefix(PREFIX).partition("__")[0] not in names:
             logger.warning("the variable %s is no setting of topicidx: is the name right?", variable)
@@ -340,18 +331,15 @@ def _nearest_file(start: Path) -> Path | None:
     return next((path for folder in (start, *start.parents) if (path := folder / FILE_NAME).is_file()), None)
 
 
-def _explain(error: ValidationError, file: Path | None) -> str:
+def _explain(error: CheckError, file: Path | None) -> str:
     lines = []
-    for problem in error.errors():
-        name = ".".join(map(str, problem["loc"]))
-        message = problem["msg"][:1].lower() + problem["msg"][1:]
-        if problem["type"] == "extra_forbidden":
-            message = "there is no such setting"
+    for name, kind, problem, given in error.problems:
+        message = "there is no such setting" if kind == "extra_forbidden" else problem[:1].lower() + problem[1:]
         if name == "server.api_key":
             lines.append(
                 f"{name}: a key has no place among the settings; set TOPICIDX_API_KEY, or name a file as server.api_key_file"
             )
         else:
-            lines.append(f"{name}: {message} (given: {problem['input']!r})")
+            lines.append(f"{name}: {message} (given: {given!r})")
     places = f"; look at the flags, the TOPICIDX_ variables{f' and {file}' if file else ''}"
     return "wrong setting: " + "; ".join(lines) + places

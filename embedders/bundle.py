@@ -3,15 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from topicidx.checked import Checked, CheckError
 from topicidx.embedders.protocols import Scores
 from topicidx.errors import SpaceDamagedError, SpaceNotFoundError, SpaceVersionError
 
@@ -22,15 +23,15 @@ MANIFEST = "space.json"
 Tensors = Mapping[str, NDArray[Any]]
 
 
-class EncoderEntry(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class EncoderEntry(Checked):
     """An encoder in a manifest: its registered name and all of it that is no tensor."""
-
-    model_config = ConfigDict(frozen=True)
 
     encoder: str
     settings: dict[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
 class TextEntry(EncoderEntry):
     """The text encoder: also what its scores mean, and its normaliser."""
 
@@ -39,10 +40,11 @@ class TextEntry(EncoderEntry):
     words: int
 
 
-class Manifest(BaseModel):
-    """`space.json`."""
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Checked):
+    """`space.json`; what later versions of a format add to it is passed over."""
 
-    model_config = ConfigDict(frozen=True)
+    unknown = "ignore"
 
     format_version: int
     dimensions: int
@@ -55,8 +57,8 @@ class Manifest(BaseModel):
     #: Bytes of every component file.
     files: dict[str, int]
     #: Where it comes from and how good it was: no part of any fingerprint.
-    provenance: dict[str, Any] = {}
-    metrics: dict[str, Any] = {}
+    provenance: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -85,10 +87,9 @@ def read_manifest(folder: Path) -> Manifest:
             f"the topic space {folder} has format {version}, this topicidx reads up to {FORMAT_VERSION}; upgrade topicidx"
         )
     try:
-        manifest = Manifest.model_validate(written)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise _damaged(path, f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+        manifest = Manifest.read(written)
+    except CheckError as error:
+        raise _damaged(path, error) from error
     for name, size in manifest.files.items():
         _check_size(folder, name, size)
     return manifest
@@ -119,7 +120,7 @@ def write_tensors(path: Path, tensors: Tensors) -> None:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `space.json`."""
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 

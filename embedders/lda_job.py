@@ -81,7 +81,7 @@ class LdaJob:
         return DiskCorpus(self.folder)
 
     def _described(self) -> dict[str, Any]:
-        settings = self.settings.model_dump(mode="json", exclude={"workers"})
+        settings = {name: value for name, value in self.settings.to_json().items() if name != "workers"}
         return {"normalizer": self.normalizer.to_json(), "settings": settings, "seed": self.seed}
 
     def _identity(self) -> dict[str, Any]:

@@ -248,7 +248,7 @@ def _vector_space(text: TextEncoder, image: ImageEncoder, entry: EncoderEntry | 
     return fingerprint(
         {f"image.{name}": tensor for name, tensor in image.tensors().items()}
         | {f"text.{name}": tensor for name, tensor in text.tensors().items()}
-        | {"image": entry and entry.model_dump(mode="json"), "dimensions": text.dimensions}
+        | {"image": entry and entry.to_json(), "dimensions": text.dimensions}
     )
 
 

@@ -49,7 +49,7 @@ class TrainingJob:
         `beside` is called with the folder before it takes its name, to put more into it.
         """
         bags = [np.empty((0, 2), np.int32) if example.words is None else example.words for example in examples]
-        description = {"settings": settings.model_dump(mode="json"), "seed": seed, "normalize": normalize}
+        description = {"settings": settings.to_json(), "seed": seed, "normalize": normalize}
         with new_folder(folder) as building:
             lines = (json.dumps([example.key, location_of(example.path)]) + "\n" for example in examples)
             (building / EXAMPLES).write_text("".join(lines), encoding="ascii")

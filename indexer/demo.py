@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +99,7 @@ def run_demo(
     workspace = Workspace.find_or_create(folder / FOLDER_NAME)
 
     progress.step(f"learning topics from {folder / 'captions.csv'}, and to see them in the pictures")
-    training = TRAINING.model_copy(update={"epochs": epochs or TRAINING.epochs})
+    training = replace(TRAINING, epochs=epochs or TRAINING.epochs)
     trained = train(
         open_source(folder / "captions.csv"), workspace.space, training=training, seed=seed,
         trainings=workspace.trainings, text_progress=progress.text, progress=progress.training,

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +131,7 @@ class JointIngest:
                 named,
                 self.space,
                 writer,
-                self.settings.ingest.model_copy(update={"decode_threads": threads}),
+                replace(self.settings.ingest, decode_threads=threads),
                 skipped_file=self._skipped().file,
                 prune=self.prune,
                 on_picture=self.on_picture,

@@ -46,7 +46,7 @@ class NetworkTraining:
         self.seed = seed
         pictures = [[post.image, location_of(post.path), list(post.captions)] for post in posts]
         # Settings that keep their defaults say nothing, so that a new one does not make another training of this one.
-        chosen = settings.model_dump(mode="json", exclude_defaults=True)
+        chosen = settings.to_json(without_defaults=True)
         asked = {"settings": chosen, "seed": seed, "text": text, "version": __version__}
         self.folder = trainings / fingerprint({"pictures": pictures, "asked": asked})[:16]
 

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel
-
+from topicidx.checked import Checked
 from topicidx.embedders.protocols import NO_PROGRESS, TextEncoder, TextProgress, text_encoder_class
 from topicidx.embedders.stored_files import without_bytes
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
@@ -191,7 +190,9 @@ def _refuse_torchrun() -> None:
 
 def _json(settings: Any) -> Any:
     """Settings as JSON values, but for those that do not change what is learned."""
-    return settings.model_dump(mode="json", exclude={"workers"}) if isinstance(settings, BaseModel) else settings
+    if not isinstance(settings, Checked):
+        return settings
+    return {name: value for name, value in settings.to_json().items() if name != "workers"}
 
 
 def _existing(folder: Path) -> TopicSpace | None:

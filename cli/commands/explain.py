@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from topicidx.cli.commands.query import asked_for, condition_of, refuse_options, tell_unknown
+from topicidx.cli.asking import asked_for, tell_unknown
+from topicidx.cli.commands.query import condition_of, refuse_options
 from topicidx.cli.completion import complete_word
 from topicidx.cli.console import print_json, printable, results, status
 from topicidx.cli.options import Cities, Collection, DidYouMean, Home, Json, MatchOption, Offset, Space, Store, Where

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from topicidx.cli.asking import asked_for, tell_nothing_fits, tell_unknown
 from topicidx.cli.completion import complete_word
 from topicidx.cli.console import print_json, status
 from topicidx.cli.options import Cities, Collection, DidYouMean, Home, MatchOption, Offset, Space, Store, Where
@@ -15,8 +16,8 @@ from topicidx.cli.query_output import Format, print_result, write_page
 from topicidx.errors import QueryError, SettingsError
 from topicidx.indexer.conditions import Condition, Missing, Not, fields_of
 from topicidx.indexer.index import Index
-from topicidx.indexer.query_language import Like, Query, parse_query
-from topicidx.indexer.results import GroupedResult, SearchResult, Unknown
+from topicidx.indexer.query_language import Query
+from topicidx.indexer.results import GroupedResult, SearchResult
 from topicidx.indexer.store import PointFilter
 from topicidx.settings import Settings
 
@@ -129,18 +130,7 @@ def query(
     elif result or form in {"json", "paths"}:
         print_result(result, form or "table", preview=settings.preview if preview else None)
     if not result and form != "json":
-        _tell_nothing_fits(offset)
-
-
-def asked_for(words: list[str], images: list[Path]) -> Query:
-    """The query that words and --image ask together."""
-    text = " ".join(words)
-    if not images:
-        return parse_query(text)
-    likes = [Like(str(image.expanduser().absolute())) for image in images]
-    parts = parse_query(text).parts if text.strip() else ()
-    shown = " ".join(filter(None, (text, *(str(Like(str(image))) for image in images))))
-    return Query((*parts, *likes), shown)
+        tell_nothing_fits(offset)
 
 
 def condition_of(where: str | None, index: Index) -> Condition | None:
@@ -159,19 +149,6 @@ def refuse_options(words: list[str], command: str) -> None:
     wrong = next((word for word in words if word.startswith("--")), None)
     if wrong is not None:
         raise SettingsError(f"there is no option {wrong}; `topicidx {command} --help` lists them")
-
-
-def tell_unknown(unknown: tuple[Unknown, ...]) -> None:
-    """Say on stderr which words the captions never used, and what was done about them."""
-    for word in unknown:
-        status(f"{word}; searching for {word.used!r}" if word.used else f"{word}; searching for the other words")
-
-
-def _tell_nothing_fits(offset: int) -> None:
-    if offset:
-        status(f"at most {offset} pictures fit, and --offset passes over all of them; give a smaller one")
-    else:
-        status("no picture fits; try other words, or without conditions (--where, --min-score, city:, before:, after:)")
 
 
 def _one_by_one(find: Find, queries: list[str]) -> Answers:

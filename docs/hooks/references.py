@@ -1,6 +1,7 @@
 """References that are written by the code itself: the command line, the settings, the HTTP API."""
 
 import ast
+import dataclasses
 import html
 import inspect
 import re
@@ -9,8 +10,7 @@ from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from topicidx.checked import Checked, Limits
 
 
 def cli_reference() -> str:
@@ -36,8 +36,8 @@ def settings_reference() -> str:
     tables = [("topicidx.toml", "TOPICIDX_", Settings)]
     tables += [
         (f"[{name}]", f"TOPICIDX_{name.upper()}__", kind)
-        for name, field in Settings.model_fields.items()
-        if inspect.isclass(kind := field.annotation) and issubclass(kind, BaseModel)
+        for name, kind in _types(Settings)
+        if inspect.isclass(kind) and issubclass(kind, Checked)
     ]
     return "\n\n".join(_table(title, prefix, model) for title, prefix, model in tables)
 
@@ -99,16 +99,21 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(" ".join(re.sub(r"(?<!\\)\|", r"\|", cell).split()) for cell in cells) + " |"
 
 
-def _table(title: str, prefix: str, model: type[BaseModel]) -> str:
+def _types(model: type[Checked]) -> Iterator[tuple[str, Any]]:
+    """The names of a dataclass's fields with their types."""
+    yield from ((field.name, field.type) for field in dataclasses.fields(model))
+
+
+def _table(title: str, prefix: str, model: type[Checked]) -> str:
     comments = dict(_comments(model))
+    defaults = model()
     rows = []
-    for name, field in model.model_fields.items():
-        kind: Any = field.annotation
-        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+    for name, kind in _types(model):
+        if inspect.isclass(kind) and issubclass(kind, Checked):
             continue
-        values = f"{_kind(kind)}{_bounds(field)}"
-        default = "" if field.default is None else f"`{_shown(field.default)}`"
-        rows.append(_row(f"`{name}`", f"`{values}`", default, comments.get(name, "")))
+        value = getattr(defaults, name)
+        default = "" if value is None else f"`{_shown(value)}`"
+        rows.append(_row(f"`{name}`", f"`{_kind(kind)}`", default, comments.get(name, "")))
     about = inspect.cleandoc(model.__doc__ or "")
     variable = f"As variables: `{prefix}` and the name in capitals."
     return "\n".join(
@@ -116,10 +121,10 @@ def _table(title: str, prefix: str, model: type[BaseModel]) -> str:
     )
 
 
-def _comments(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+def _comments(model: type[Checked]) -> Iterator[tuple[str, str]]:
     """The comments (`#:`) above the fields of a model and of those that it is made from."""
     for kind in reversed(model.__mro__):
-        if not (issubclass(kind, BaseModel) and kind.__module__.startswith("topicidx.")):
+        if not (issubclass(kind, Checked) and kind.__module__.startswith("topicidx.")):
             continue
         source = inspect.cleandoc("\n" + inspect.getsource(kind))
         lines = source.splitlines()
@@ -153,17 +158,12 @@ def _kind(kind: Any) -> str:
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 
 
-def _bounds(field: FieldInfo) -> str:
-    return "".join(_constraints(field.metadata))
-
-
 def _constraints(metadata: Any) -> Iterator[str]:
     signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "min_length": "at least", "max_length": "at most"}
-    for constraint in metadata:
-        for each in getattr(constraint, "metadata", [constraint]):
-            for name, sign in signs.items():
-                if (bound := getattr(each, name, None)) is not None:
-                    yield f" {sign} {bound:,}" if isinstance(bound, int) else f" {sign} {bound}"
+    limits = [limit for each in metadata if isinstance(each, Limits) for limit in each.limits.items()]
+    for name, bound in limits:
+        if name in signs:
+            yield f" {signs[name]} {bound:,}" if isinstance(bound, int) else f" {signs[name]} {bound}"
 
 
 def _shown(default: Any) -> str:

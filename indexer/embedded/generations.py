@@ -10,12 +10,11 @@ FOLDER/COLLECTION/writer.lock           held while an ingest writes
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from topicidx.atomic import sync_folder, write_file
+from topicidx.checked import Checked
 from topicidx.errors import StoreDamagedError, StoreError, StoreNotFoundError
 from topicidx.indexer.embedded.journal import JOURNAL
 
@@ -25,10 +24,9 @@ POINTER = "current.json"
 DESCRIPTION = "generation.json"
 
 
-class Description(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Description(Checked):
     """`generation.json`: what the vectors of a generation are. `base` is the generation that its changes apply to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = FORMAT_VERSION
     vector_space: str
@@ -114,8 +112,8 @@ def read_generation(folder: Path) -> Generation:
                 f"the store {folder.parent.parent} has format {version}, this topicidx reads up to {FORMAT_VERSION}; "
                 "upgrade topicidx"
             )
-        return Generation(folder, Description.model_validate(written))
-    except (OSError, ValidationError, ValueError, KeyError, TypeError) as error:
+        return Generation(folder, Description.read(written))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not as it was written"
         raise damaged(folder.parent, path, reason) from error
 
@@ -147,15 +145,14 @@ def begin_generation(collection: Path, description: Description) -> Generation:
     numbers = [int(folder.name[1:]) for folder in generation_folders(collection)]
     folder = collection / f"g{max(numbers, default=0) + 1:06d}"
     folder.mkdir(parents=True)
-    write_file(folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
+    write_file(folder / DESCRIPTION, json.dumps(description.to_json(), indent=2) + "\n")
     return Generation(folder, description)
 
 
 def publish_generation(finished: Generation, points: int, *, approximate: bool = False) -> None:
     """Point readers to a generation whose shard is complete; of the finished ones only it and the one before it are kept."""
-    finish = {"points": points, "approximate": approximate, "format_version": FORMAT_VERSION}
-    description = finished.description.model_copy(update=finish)
-    write_file(finished.folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
+    description = replace(finished.description, points=points, approximate=approximate, format_version=FORMAT_VERSION)
+    write_file(finished.folder / DESCRIPTION, json.dumps(description.to_json(), indent=2) + "\n")
     collection = finished.folder.parent
     try:
         previous = live_or_none(collection)

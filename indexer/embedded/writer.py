@@ -6,6 +6,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as Waiting
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from uuid import UUID
@@ -227,7 +228,7 @@ class EmbeddedWriter:
 
     def _begin_from(self, live: Generation | None) -> None:
         self._live = live if live is not None and self._is_of_wanted_space(live) else None
-        self._wanted = self._wanted.model_copy(update={"base": self._live.name if self._live else None})
+        self._wanted = replace(self._wanted, base=self._live.name if self._live else None)
         self._unfinished = unfinished_generation(self._collection, self._wanted)
         self._building: Generation | None = None
 

@@ -8,6 +8,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -86,7 +87,7 @@ class Connection:
 
     def with_attempts(self, attempts: int) -> "Connection":
         """The same server, given up after at most so many tries. Closing it does nothing."""
-        fewer = self.settings.model_copy(update={"attempts": min(attempts, self.settings.attempts)})
+        fewer = replace(self.settings, attempts=min(attempts, self.settings.attempts))
         return Connection(self.client, self.location, fewer, sleep=self._sleep)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ SHELLS = {"bash": "complete -o default -F", "zsh": "#compdef topicidx", "fish": 
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program under its own name, as an installation has it."""
     path = tmp_path_factory.mktemp("bin") / "topicidx"
-    lines = ("from topicidx.cli.app import main", "main()")
+    lines = ("from topicidx.cli.program import program", "program()")
     path.write_text("\n".join([f"#!{sys.executable}", *lines, ""]), encoding="utf-8")
     path.chmod(0o755)
     return path

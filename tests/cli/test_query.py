@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from doubles.environment import without_settings
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -193,6 +195,50 @@ def test_a_broken_pipe_is_no_error_worth_a_traceback(workspace: Path) -> None:
         text=True, check=True,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["beach"], ["sunrise beach"], ["beach", "qqqqqqqq"], ["qqqqqqqq"], ["beach", "city:nowhere"], ['"beach'], [""],
+        ["beach ctiy:london"], ["like:gone.jpg"], ["city:london"],
+    ],
+)  # fmt: skip
+def test_words_alone_are_answered_as_they_are_beside_an_option(
+    workspace: Path, topicidx: Run, words: list[str]
+) -> None:
+    alone = _process("query", *words, cwd=workspace)
+    beside = topicidx("query", *words, "--limit", 10, cwd=workspace)
+    assert (alone.returncode, alone.stderr) == (beside.returncode, beside.stderr)
+    assert _cells(alone.stdout) == _cells(beside.stdout)
+
+
+def test_words_alone_without_a_workspace_name_the_next_step(tmp_path: Path) -> None:
+    done = _process("query", "beach", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "topicidx train" in done.stderr
+    (tmp_path / "topicidx.toml").write_text("limit = 0", encoding="utf-8")
+    done = _process("query", "beach", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "limit: " in done.stderr
+
+
+def test_words_alone_that_nobody_reads_the_answer_to_are_no_error_worth_a_traceback(workspace: Path) -> None:
+    command = [sys.executable, "-m", "topicidx", "query", "beach"]
+    unread = subprocess.Popen(command, cwd=workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert unread.stdout is not None
+    unread.stdout.close()
+    _, errors = unread.communicate()
+    assert errors == ""
+
+
+def _process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "topicidx", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=without_settings())
+
+
+def _cells(table: str) -> list[list[str]]:
+    return [line.split() for line in table.splitlines()]
 
 
 def test_the_next_page_goes_on_where_the_first_ended(ask: Ask) -> None:

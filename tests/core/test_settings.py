@@ -37,7 +37,7 @@ def test_without_anything_given_the_defaults_hold() -> None:
     settings = Settings.load()
     assert (settings.lda.num_topics, settings.limit, settings.match, settings.collection) == (500, 10, "all", "photos")
     assert (settings.home, settings.space, settings.store, settings.seed) == (None, None, None, 0)
-    assert settings.model_dump() == Settings().model_dump()
+    assert settings == Settings()
 
 
 def test_flags_come_before_variables_and_variables_before_the_file(
@@ -117,14 +117,14 @@ def test_a_file_that_is_named_must_be_there(folder: Path) -> None:
 
 
 def test_settings_cannot_be_changed() -> None:
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(AttributeError):
         Settings.load().limit = 3
 
 
 @pytest.mark.parametrize("name", ["TOPICIDX_TEST_DATA", "TOPICIDX_QDRANT_API_KEY"])
 def test_variables_that_are_no_settings_are_ignored(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "/some/where")
-    assert Settings.load().model_dump() == Settings().model_dump()
+    assert Settings.load() == Settings()
 
 
 @pytest.mark.parametrize(

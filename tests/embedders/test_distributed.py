@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,7 @@ def test_two_processes_learn_what_one_does(
 def train_start(examples: list[Example], settings: TrainingSettings, folder: Path) -> dict[str, np.ndarray]:
     """The weights that a training begins with."""
     (folder / "start").mkdir()
-    still = settings.model_copy(update={"learning_rate": 1e-30, "pretrained_learning_rate": 1e-30, "epochs": 1})
+    still = replace(settings, learning_rate=1e-30, pretrained_learning_rate=1e-30, epochs=1)
     return dict(train_image_encoder(examples, still, seed=3, cache_folder=folder / "start").encoder.tensors())
 
 
@@ -164,7 +165,7 @@ def test_the_failure_of_a_process_is_the_error_that_is_told(
     job = TrainingJob.write(tmp_path / "job", examples, settings, seed=3)
     with pytest.raises(TrainingError, match="lower learning rate"):
         launch.train_in_processes(job, 2)
-    job = TrainingJob.write(tmp_path / "other", examples, settings.model_copy(update={"init": str(tmp_path)}), seed=3)
+    job = TrainingJob.write(tmp_path / "other", examples, replace(settings, init=str(tmp_path)), seed=3)
     with pytest.raises(TrainingError, match="no weight file"):
         launch.train_in_processes(job, 2)
 

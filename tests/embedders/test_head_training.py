@@ -1,5 +1,6 @@
 """Training a head alone: from views as indexing sees them, with the captions' words, and calibrated at the end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,7 @@ def test_without_words_nothing_is_calibrated(examples: list[Example], asked: Tra
 
 
 def test_calibration_can_be_left_out(examples: list[Example], asked: TrainingSettings, tmp_path: Path) -> None:
-    result = train(examples, asked.model_copy(update={"calibrate": False}), tmp_path)
+    result = train(examples, replace(asked, calibrate=False), tmp_path)
     assert result.average is None
     assert not any(result.encoder.tensors()[name].any() for name in CALIBRATION)
 
@@ -147,8 +148,8 @@ def test_no_room_for_features_is_said_and_costs_nothing_but_time(
     trained: TrainingResult, examples: list[Example], asked: TrainingSettings, tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    result = train(examples, asked.model_copy(update={"cache_gigabytes": 0.0, "epochs": 2}), tmp_path)
-    kept = train(examples, asked.model_copy(update={"epochs": 2}), tmp_path)
+    result = train(examples, replace(asked, cache_gigabytes=0.0, epochs=2), tmp_path)
+    kept = train(examples, replace(asked, epochs=2), tmp_path)
     assert [record.message for record in caplog.records if "no room" in record.message]
     assert result.epochs[-1].validation_loss == pytest.approx(kept.epochs[-1].validation_loss, rel=0.02)
 
@@ -162,7 +163,7 @@ def test_unreadable_pictures_are_left_out_and_named(
     mixed = [*examples[:20], Example("colours/broken.png", broken, examples[0].topics, examples[0].words)]
     told: list[tuple[int, int]] = []
     result = train_image_encoder(
-        mixed, asked.model_copy(update={"epochs": 1}), cache_folder=tmp_path / "cache", topic_words=TOPIC_WORDS,
+        mixed, replace(asked, epochs=1), cache_folder=tmp_path / "cache", topic_words=TOPIC_WORDS,
         progress=Progress(features=lambda done, total: told.append((done, total))),
     )  # fmt: skip
     assert list(result.unreadable) == ["colours/broken.png"]

@@ -1,5 +1,6 @@
 """What a training learns: the course that it took before, pictures by heart, and nothing in layers that are frozen."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,6 @@ def test_layers_are_compiled_where_that_is_asked_for(
     (tmp_path / "cache").mkdir()
     asked = TrainingSettings(arch="bvlc", init=str(weight_files["bvlc"]), crop=32, epochs=1, hidden=8)
     for compile_layers in (False, True):
-        settings = asked.model_copy(update={"compile_layers": compile_layers})
+        settings = replace(asked, compile_layers=compile_layers)
         train_image_encoder(examples, settings, cache_folder=tmp_path / "cache")
         assert len(compiled) == compile_layers

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ def prepared(folder: Path, examples: list[Example], settings: TrainingSettings) 
 def test_killed_with_9_and_asked_to_stop_a_job_still_reaches_the_same_weights(
     examples: list[Example], weight_file: Path, tmp_path: Path
 ) -> None:
-    settings = settings_for("tail", weight_file).model_copy(update={"epochs": 3})
+    settings = replace(settings_for("tail", weight_file), epochs=3)
     whole = prepared(tmp_path / "whole", examples, settings)
     stopped = prepared(tmp_path / "stopped", examples, settings)
     alone = start(whole.folder)

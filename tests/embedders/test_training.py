@@ -132,7 +132,7 @@ def tail_trained(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Trained:
     room = {"cached": 1.0, "streamed": 0.0}[request.param]
-    settings = pretrained.model_copy(update={"cache_gigabytes": room})
+    settings = replace(pretrained, cache_gigabytes=room)
     return train(examples, settings, tmp_path_factory.mktemp("cache"))
 
 
@@ -293,7 +293,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     assert bytes_of(again.encoder) == bytes_of(trained[0].encoder)
     losses = [(epoch.train_loss, epoch.validation_loss) for epoch in again.epochs]
     assert losses == [(epoch.train_loss, epoch.validation_loss) for epoch in trained[0].epochs]
-    other, _ = train(examples, RANDOM.model_copy(update={"epochs": 1}), tmp_path, seed=2)
+    other, _ = train(examples, replace(RANDOM, epochs=1), tmp_path, seed=2)
     assert other.epochs[0].train_loss != again.epochs[0].train_loss
 
 
@@ -301,7 +301,7 @@ def test_training_leaves_torchs_random_numbers_as_they_were(
     examples: list[Example], pretrained: TrainingSettings, tmp_path: Path
 ) -> None:
     before = torch.get_rng_state()
-    train(examples[:8], pretrained.model_copy(update={"epochs": 1, "head_epochs": 0}), tmp_path)
+    train(examples[:8], replace(pretrained, epochs=1, head_epochs=0), tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -330,7 +330,7 @@ def test_training_ends_when_patience_is_at_its_end(
 ) -> None:
     losses = iter([5.0, 4.0, 4.5, 4.0, 3.0])  # the fourth is no gain on the second; the fifth is never asked for
     monkeypatch.setattr(training_run.TrainingRun, "_validate", lambda run, validation: next(losses))
-    result, _ = train(examples[:12], RANDOM.model_copy(update={"patience": 2}), tmp_path)
+    result, _ = train(examples[:12], replace(RANDOM, patience=2), tmp_path)
     assert [epoch.validation_loss for epoch in result.epochs] == [5.0, 4.0, 4.5, 4.0]
     assert [epoch.best for epoch in result.epochs] == [True, True, False, False]
 
@@ -371,7 +371,7 @@ def test_only_the_new_layer_learns_before_the_others_join(
         return make_optimizer(network, *rest)
 
     monkeypatch.setattr(training_run, "make_optimizer", noted)
-    train(examples[:12], pretrained.model_copy(update={"epochs": 1, "head_epochs": 1}), tmp_path)
+    train(examples[:12], replace(pretrained, epochs=1, head_epochs=1), tmp_path)
     assert learning == [{"head"}, {"tail", "head"}]
 
 
@@ -385,7 +385,7 @@ def test_the_head_starts_from_standardised_features(tail_trained: Trained) -> No
 def test_no_room_for_a_cache_is_said_once_and_costs_nothing_but_time(
     examples: list[Example], pretrained: TrainingSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = pretrained.model_copy(update={"cache_gigabytes": 0.0, "epochs": 1, "head_epochs": 1})
+    asked = replace(pretrained, cache_gigabytes=0.0, epochs=1, head_epochs=1)
     _, heard = train(examples[:12], asked, tmp_path)
     assert len([record for record in caplog.records if str(tmp_path) in record.getMessage()]) == 1
     assert not heard.of("features")
@@ -395,9 +395,7 @@ def test_little_room_keeps_fewer_views(
     examples: list[Example], pretrained: TrainingSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     one_view_of_each = 12 * 528 * 2 * 2 * 2
-    asked = pretrained.model_copy(
-        update={"cache_gigabytes": 1.5 * one_view_of_each / 1e9, "epochs": 1, "head_epochs": 0}
-    )
+    asked = replace(pretrained, cache_gigabytes=1.5 * one_view_of_each / 1e9, epochs=1, head_epochs=0)
     result, heard = train(examples[:12], asked, tmp_path)
     assert len(result.epochs) == 1
     assert heard.of("features")[-1] == (12, 12)
@@ -408,9 +406,7 @@ def test_the_disk_space_is_given_back_when_training_fails(
     examples: list[Example], pretrained: TrainingSettings, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError):
-        train_image_encoder(
-            examples, pretrained.model_copy(update={"learning_rate": 1e30}), seed=1, cache_folder=tmp_path
-        )
+        train_image_encoder(examples, replace(pretrained, learning_rate=1e30), seed=1, cache_folder=tmp_path)
     gc.collect()
     assert not [link for link in open_files() if link.startswith(str(tmp_path))]
 
@@ -420,9 +416,7 @@ def test_the_disk_space_is_given_back_when_training_fails(
 def test_a_last_batch_of_one_picture_and_one_picture_to_validate_with_are_no_trouble(
     examples: list[Example], pretrained: TrainingSettings, layers: Any, room: float, tmp_path: Path
 ) -> None:
-    asked = pretrained.model_copy(
-        update={"layers": layers, "cache_gigabytes": room, "epochs": 1, "head_epochs": 1, "batch_size": 5}
-    )
+    asked = replace(pretrained, layers=layers, cache_gigabytes=room, epochs=1, head_epochs=1, batch_size=5)
     result, _ = train(examples[:12], asked, tmp_path)
     assert (result.training_pictures % 5, result.validation_pictures) == (1, 1)
     assert all(math.isfinite(epoch.validation_loss) for epoch in result.epochs)
@@ -441,7 +435,7 @@ def broken(examples: Sequence[Example], which: Sequence[int], folder: Path) -> l
 def test_unreadable_pictures_are_left_out_and_named(
     examples: list[Example], pretrained: TrainingSettings, room: float, tmp_path: Path
 ) -> None:
-    asked = pretrained.model_copy(update={"cache_gigabytes": room, "epochs": 1, "head_epochs": 1})
+    asked = replace(pretrained, cache_gigabytes=room, epochs=1, head_epochs=1)
     (tmp_path / "cache").mkdir()
     result, heard = train(broken(examples[:20], (3, 8), tmp_path), asked, tmp_path / "cache")
     assert set(result.unreadable) == {"colours/3.png", "colours/8.png"}
@@ -456,9 +450,8 @@ def test_unreadable_pictures_are_left_out_and_named(
 def test_no_readable_picture_is_an_error_that_says_so(
     examples: list[Example], pretrained: TrainingSettings, init: str, layers: Any, room: float, tmp_path: Path
 ) -> None:
-    asked = pretrained.model_copy(
-        update={"layers": layers, "cache_gigabytes": room, **({"init": "random"} if init == "random" else {})}
-    )
+    chosen = {"init": "random"} if init == "random" else {}
+    asked = replace(pretrained, layers=layers, cache_gigabytes=room, **chosen)
     with pytest.raises(TrainingError, match="read"):
         train_image_encoder(broken(examples[:9], range(9), tmp_path), asked, cache_folder=tmp_path)
 
@@ -472,13 +465,13 @@ def test_too_few_pictures_are_an_error_that_says_how_many(examples: list[Example
 def test_batches_too_small_for_batch_normalisation_are_not_blamed_on_the_files(
     examples: list[Example], tmp_path: Path
 ) -> None:
-    for chosen, asked in ((examples[:2], RANDOM), (examples[:9], RANDOM.model_copy(update={"batch_size": 1}))):
+    for chosen, asked in ((examples[:2], RANDOM), (examples[:9], replace(RANDOM, batch_size=1))):
         with pytest.raises((TrainingError, SettingsError), match="batch normalisation"):
             train_image_encoder(chosen, asked, cache_folder=tmp_path)
 
 
 def test_two_pictures_suffice_where_no_layer_is_batch_normalised(examples: list[Example], tmp_path: Path) -> None:
-    result, _ = train(examples[:2], RANDOM.model_copy(update={"arch": "bvlc", "epochs": 1}), tmp_path)
+    result, _ = train(examples[:2], replace(RANDOM, arch="bvlc", epochs=1), tmp_path)
     assert (result.training_pictures, result.validation_pictures) == (1, 1)
 
 
@@ -486,14 +479,14 @@ def test_two_pictures_suffice_where_no_layer_is_batch_normalised(examples: list[
 def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_do(
     examples: list[Example], batch_size: int, tmp_path: Path
 ) -> None:
-    asked = RANDOM.model_copy(update={"learning_rate": 1e30, "batch_size": batch_size, "epochs": 2})
+    asked = replace(RANDOM, learning_rate=1e30, batch_size=batch_size, epochs=2)
     with pytest.raises(TrainingError, match="lower learning rate"):
         train_image_encoder(examples[:30], asked, cache_folder=tmp_path)
 
 
 def test_contradicting_settings_are_refused_before_any_picture_is_read(examples: list[Example], tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"training\.resize"):
-        train_image_encoder(examples, RANDOM.model_copy(update={"resize": 16}), cache_folder=tmp_path)
+        train_image_encoder(examples, replace(RANDOM, resize=16), cache_folder=tmp_path)
 
 
 # What is told of it
@@ -523,7 +516,7 @@ def test_progress_counts_the_epochs_of_both_stages_together(tail_trained: Traine
 def test_the_frozen_layers_are_told_of_until_all_pictures_are_done(
     examples: list[Example], pretrained: TrainingSettings, tmp_path: Path
 ) -> None:
-    asked = pretrained.model_copy(update={"epochs": 1, "head_epochs": 0})
+    asked = replace(pretrained, epochs=1, head_epochs=0)
     _, heard = train(examples, asked, tmp_path)
     done = heard.of("features")
     assert done == sorted(done)

@@ -50,7 +50,7 @@ print(digest.hexdigest())
 def test_the_same_seed_gives_the_same_vectors_in_any_process(
     themed_captions: tuple[str, ...], encoder: Word2VecTextEncoder
 ) -> None:
-    task = json.dumps([themed_captions, QUICK.model_dump(mode="json"), 1])
+    task = json.dumps([themed_captions, QUICK.to_json(), 1])
     digests = {
         subprocess.run(
             [sys.executable, "-c", TRAIN_AGAIN],

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -36,7 +37,7 @@ def better_words(space: TopicSpace) -> TopicSpace:
 
 
 def with_query_side(space: TopicSpace, query_side: str) -> TopicSpace:
-    return TopicSpace(space.folder, space.manifest.model_copy(update={"query_side": query_side}))
+    return TopicSpace(space.folder, replace(space.manifest, query_side=query_side))
 
 
 def ingest(served: Served, space: TopicSpace, count: int = 2) -> int:
@@ -182,7 +183,7 @@ def test_words_that_were_lost_are_noticed_and_readers_see_those_before(
 
 
 def test_words_half_written_are_gone_on_from(served: Served, space: TopicSpace) -> None:
-    served.settings = served.settings.model_copy(update={"attempts": 1})
+    served.settings = replace(served.settings, attempts=1)
     served.double.fail("Points/Upsert", refuse(), after=3)
     with pytest.raises(StoreUnreachableError):
         ingest(served, space)

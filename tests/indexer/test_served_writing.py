@@ -1,6 +1,7 @@
 """Writing to a server: everything arrives exactly once whatever goes wrong, and nobody sees half of it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -63,7 +64,7 @@ def check_all_ways(served: Served) -> None:
 def test_a_new_generation_is_indexed_first_loaded_without_indexing_and_shown_last(served: Served) -> None:
     served.publish(range(3), space="another space")
     served.double.forget_calls()
-    served.settings = served.settings.model_copy(update={"batch_size": 2})
+    served.settings = replace(served.settings, batch_size=2)
     with served.writing() as writer:
         writer.index_fields({"number": "integer"})
         upsert(writer, range(5))
@@ -255,7 +256,7 @@ def lose(served: Served, number: int) -> Callable[[Call], None]:
 def test_points_that_were_lost_are_noticed(served: Served, space: str) -> None:
     served.publish(range(20, 23))
     served.double.on("Points/Upsert", lose(served, 2), times=1, after=1)
-    served.settings = served.settings.model_copy(update={"batch_size": 3})
+    served.settings = replace(served.settings, batch_size=3)
     with pytest.raises(TransferError, match="1 of 6 points that were written are not there"):
         served.publish(range(6), space=space)
     assert served.aliases == {"photos": "photos_g000001"}
