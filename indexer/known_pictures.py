@@ -1,5 +1,6 @@
 """KnownPictures: what a store tells of its pictures, on the disk while an ingest runs, so that its memory stays the same."""
 
+import marshal
 import mmap
 import sqlite3
 import tempfile
@@ -22,6 +23,8 @@ from topicidx.post import JsonValue
 KNOWN_FIELDS = ("image", "size", "mtime", "post", "sha256", "gps_city")
 #: Kilobytes of the table that are kept in memory.
 _CACHE = 8_192
+#: The largest number of 64 bits.
+_LARGEST = 2**64 - 1
 
 _TABLE = """
 CREATE TABLE pictures (
@@ -67,28 +70,18 @@ class Known:
 class KnownPictures:
     """What is known of a store's pictures, by point id; from any thread. To be closed.
 
-    Those that the store told of are numbered, so that which of them were met takes a bit each. All lies in temporary files: a
-    table of the pictures, and three numbers of each by which `unchanged` needs no table. Raises StoreFullError where the disk
-    that these lie on is full.
+    Those that the store told of are numbered, so that which of them were met takes a bit each. All lies in temporary files: what
+    the store told, which becomes a table once that is needed, and some numbers of each picture, by which `unchanged` needs none.
+    Raises StoreFullError where the disk that these lie on is full.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._lock = Lock()
+        self._rows: sqlite3.Connection | None = None
+        self._spool = tempfile.TemporaryFile(prefix="topicidx-")  # noqa: SIM115 closed by close
         self._prints = _Prints()
-        # A file without a name, which is written where it does not fit the cache and is gone when it is closed.
-        self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         try:
-            self._rows.execute(f"PRAGMA cache_size = -{_CACHE}")
-            self._rows.execute("PRAGMA journal_mode = OFF")
-            self._rows.execute("PRAGMA synchronous = OFF")
-            self._rows.execute(_TABLE)
-            with self._using() as rows:
-                rows.execute("BEGIN")
-                rows.executemany(_TELL, self._prints.noted(records))
-                rows.execute("COMMIT")
-                rows.execute("CREATE UNIQUE INDEX by_id ON pictures (id)")
-                rows.execute("CREATE INDEX by_bytes ON pictures (sha256)")
-            self._told = len(self)
+            self._told = self._note(records)
             self._met = bytearray(self._told // 8 + 1)
         except BaseException:
             self.close()
@@ -96,7 +89,7 @@ class KnownPictures:
 
     def __len__(self) -> int:
         """How many pictures are known."""
-        return int(self._one("SELECT count(*) FROM pictures")[0])
+        return self._told if self._rows is None else int(self._one("SELECT count(*) FROM pictures")[0])
 
     def __contains__(self, point: UUID) -> bool:
         return self._find(point) is not None
@@ -124,6 +117,8 @@ class KnownPictures:
 
     def not_met(self) -> Iterator[tuple[UUID, str]]:
         """The pictures that the store told of and that were not met: their points and keys."""
+        if int.from_bytes(self._met).bit_count() == self._told:
+            return
         for begin in range(1, self._told + 1, BLOCK):
             with self._using() as rows:
                 some = rows.execute(
@@ -166,6 +161,8 @@ class KnownPictures:
 
     def duplicates(self) -> int:
         """How many pictures have the bytes of another one."""
+        if self._rows is None:
+            return self._prints.duplicates()
         (count,) = self._one(
             "SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM pictures WHERE sha256 NOT NULL GROUP BY sha256)"
         )
@@ -173,7 +170,9 @@ class KnownPictures:
 
     def close(self) -> None:
         """Forget everything."""
-        self._rows.close()
+        if self._rows is not None:
+            self._rows.close()
+        self._spool.close()
         self._prints.close()
 
     def __enter__(self) -> Self:
@@ -200,41 +199,109 @@ class KnownPictures:
     def _using(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
+                if self._rows is None:
+                    self._rows = self._table()
                 yield self._rows
-            except sqlite3.OperationalError as error:
+            except (OSError, sqlite3.OperationalError) as error:
                 raise _full(error) from error
+
+    def _note(self, records: Iterable[Record]) -> int:
+        """Keep what the records tell, block by block. -> how many there are"""
+        block: list[tuple[Any, ...]] = []
+        count = 0
+        for record in records:
+            known = Known.of(record)
+            count += 1
+            self._prints.note(record.id, known)
+            block.append(
+                (record.id.bytes, known.image, known.size, known.mtime, known.post, known.sha256, known.gps_city)
+            )
+            if len(block) == BLOCK:
+                self._write(block)
+                block = []
+        for last in (block, []):  # an empty one is the end
+            self._write(last)
+        self._prints.finish()
+        return count
+
+    def _write(self, block: list[tuple[Any, ...]]) -> None:
+        try:
+            marshal.dump(block, self._spool)
+            self._spool.flush()
+            self._prints.write()
+        except OSError as error:
+            raise _full(error) from error
+
+    def _table(self) -> sqlite3.Connection:
+        """What the store told as a table, in a file without a name, which is written where it does not fit the cache."""
+        rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        try:
+            rows.execute(f"PRAGMA cache_size = -{_CACHE}")
+            rows.execute("PRAGMA journal_mode = OFF")
+            rows.execute("PRAGMA synchronous = OFF")
+            rows.execute(_TABLE)
+            rows.execute("BEGIN")
+            self._spool.seek(0)
+            while block := marshal.load(self._spool):  # noqa: S302 what `_write` wrote
+                rows.executemany(_TELL, block)
+            rows.execute("COMMIT")
+            rows.execute("CREATE UNIQUE INDEX by_id ON pictures (id)")
+            rows.execute("CREATE INDEX by_bytes ON pictures (sha256)")
+        except BaseException:
+            rows.close()
+            raise
+        self._spool.truncate(0)
+        return rows
 
 
 class _Prints:
-    """Of pictures that are numbered from 1: the first half of the point id, a hash of it with size, time of change
-    and post, and the number, by the first of these in order."""
+    """Of pictures that are numbered from 1: the first half of the point id, a hash of it with size, time of change and post, one
+    of the digest of their bytes (0 for none), and the number, by the first of these in order."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="topicidx-")  # noqa: SIM115 closed by close
         self._mapped: mmap.mmap | None = None
-        self._views: tuple[memoryview, memoryview, memoryview] | None = None
+        self._views: tuple[memoryview, memoryview, memoryview, memoryview] | None = None
+        self._unwritten = array("Q")
+        self._count, self._last, self._ordered = 0, -1, True
 
-    def noted(self, records: Iterable[Record]) -> Iterator[tuple[Any, ...]]:
-        """What the records tell, as the table has it; all is noted once it was passed on."""
-        buffer, row, last, ordered = array("Q"), 0, -1, True
-        for record in records:
-            known = Known.of(record)
-            row, first = row + 1, record.id.int >> 64
-            ordered, last = ordered and first >= last, first
-            buffer.extend((first, _print(record.id, known.size, known.mtime, known.post), row))
-            if row % BLOCK == 0:
-                self._write(buffer)
-                buffer = array("Q")
-            yield record.id.bytes, known.image, known.size, known.mtime, known.post, known.sha256, known.gps_city
-        self._write(buffer)
-        if row:
-            self._map(row, ordered=ordered)
+    def note(self, point: UUID, known: Known) -> None:
+        """The next picture."""
+        first = point.int >> 64
+        self._count, self._ordered, self._last = self._count + 1, self._ordered and first >= self._last, first
+        digest = 0 if known.sha256 is None else hash(known.sha256) & _LARGEST or 1
+        self._unwritten.extend((first, _print(point, known.size, known.mtime, known.post), digest, self._count))
+
+    def write(self) -> None:
+        """Bring what was noted to the file."""
+        self._file.write(self._unwritten)
+        self._file.flush()
+        self._unwritten = array("Q")
+
+    def finish(self) -> None:
+        """All is noted and written."""
+        if not self._count:
+            return
+        self._mapped = mmap.mmap(self._file.fileno(), 0)
+        if not self._ordered:
+            noted = np.frombuffer(self._mapped, dtype=np.uint64).reshape(self._count, 4)
+            noted[:] = noted[np.argsort(noted[:, 0], kind="stable")]
+            del noted
+        with memoryview(self._mapped) as whole, whole.cast("Q") as numbers:
+            self._views = numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4]
+
+    def duplicates(self) -> int:
+        """How many pictures have bytes that another one has."""
+        if self._views is None:
+            return 0
+        digests = np.sort(np.asarray(self._views[2]))
+        return int(np.count_nonzero((digests[1:] == digests[:-1]) & (digests[1:] != 0)))
 
     def find(self, point: UUID, size: int, mtime: int, post: str) -> int | None:
         """The number of the picture of which just this was noted."""
         if self._views is None:
             return None
-        points, prints, rows = self._views
+        points, prints, _, rows = self._views
         first = point.int >> 64
         place = bisect_left(points, first)
         if place == len(points) or points[place] != first or prints[place] != _print(point, size, mtime, post):
@@ -249,22 +316,6 @@ class _Prints:
             self._mapped.close()
         self._file.close()
 
-    def _write(self, numbers: "array[int]") -> None:
-        try:
-            self._file.write(numbers)
-            self._file.flush()
-        except OSError as error:
-            raise _full(error) from error
-
-    def _map(self, count: int, *, ordered: bool) -> None:
-        self._mapped = mmap.mmap(self._file.fileno(), 0)
-        if not ordered:
-            noted = np.frombuffer(self._mapped, dtype=np.uint64).reshape(count, 3)
-            noted[:] = noted[np.argsort(noted[:, 0], kind="stable")]
-            del noted
-        with memoryview(self._mapped) as whole, whole.cast("Q") as numbers:
-            self._views = numbers[::3], numbers[1::3], numbers[2::3]
-
 
 def _full(error: Exception) -> StoreFullError:
     return StoreFullError(
@@ -274,7 +325,7 @@ def _full(error: Exception) -> StoreFullError:
 
 
 def _print(point: UUID, size: int | None, mtime: int | None, post: str | None) -> int:
-    return hash((point.int, size, mtime, post)) & 0xFFFF_FFFF_FFFF_FFFF
+    return hash((point.int, size, mtime, post)) & _LARGEST
 
 
 def _whole(value: JsonValue) -> int | None:

@@ -105,6 +105,8 @@ def test_what_a_picture_takes_of_the_memory_is_a_bit() -> None:
 
 
 def test_a_full_disk_is_told_with_what_to_do(known: KnownPictures) -> None:
+    known.put(UUID(int=9), Known("x"))
+    assert known._rows is not None
     known._rows.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StoreFullError, match="TMPDIR"):
         for number in range(10_000):
@@ -131,6 +133,22 @@ def test_pictures_whose_numbers_begin_alike_are_told_apart() -> None:
         assert not known.unchanged(ids[2], 0, 5, "said")
         assert known.unchanged(ids[0], 0, 5, "said")
         assert [known.meet(point) for point in ids[1:]] == [Known(f"photos/{n}", n, 5, "said", BYTES) for n in (1, 2)]
+
+
+def test_where_nothing_has_changed_no_table_is_made() -> None:
+    count = 2_500
+    told = [
+        record(UUID(int=number << 80), str(number), size=number, sha256=f"{number // 2:064x}")
+        for number in range(count)
+    ]
+    with KnownPictures(told) as known:
+        assert all(known.unchanged(UUID(int=number << 80), number, 5, "said") for number in range(count))
+        assert (list(known.not_met()), len(known), known._rows) == ([], count, None)
+        found = known.duplicates()
+        assert known._rows is None
+        assert known.get(UUID(int=7 << 80)) == Known("photos/7", 7, 5, "said", bytes(31) + b"\x03")
+        assert (known.duplicates(), len(known)) == (found, count)
+        assert all(known.get(UUID(int=number << 80)) is not None for number in range(count))
 
 
 def test_of_nothing_nothing_is_unchanged() -> None:
