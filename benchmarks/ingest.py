@@ -1,7 +1,7 @@
 """Ingest: pictures per second of all of it beside those of the network alone, decoding of large photos, and files that have not
 changed.
 
-    python benchmarks/ingest.py [--pictures 1000] [--rounds 3] [--unchanged 20000 100000]
+    python benchmarks/ingest.py [--pictures 2000] [--rounds 3] [--unchanged 20000 100000]
 
 The network alone takes the same pictures, decoded before, in the same batches, in the same process with the same threads;
 rounds of both take turns. `--unchanged` makes so many small files, indexes them (all have the bytes of one of a few pictures,
@@ -39,7 +39,7 @@ IN_FOLDER, LINKS = 10_000, 50_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=1_000)
+    parser.add_argument("--pictures", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--unchanged", type=int, nargs="*", default=[20_000, 100_000])
     arguments = parser.parse_args()
