@@ -212,11 +212,12 @@ class _Ingest:
                 self._done(Skipped(post.image, _printable(post.path), reason))
                 continue
             columns = self.columns.read(post)
-            point, digest = point_id(post.image), digest_of(post, columns)
-            if self.known.unchanged(point, status.st_size, status.st_mtime_ns, digest):
+            digest = digest_of(post, columns)
+            if self.known.unchanged(post.image, status.st_size, status.st_mtime_ns, digest):
                 self.report.unchanged += 1
                 self.on_picture(self.report)
                 continue
+            point = point_id(post.image)
             file = File(post, point, status.st_size, status.st_mtime_ns, columns, digest)
             known = self.known.meet(point)
             broken = self.broken.get(post.image)

@@ -107,9 +107,9 @@ class KnownPictures:
         self._is_there(found[0])
         return Known(*found[1:])
 
-    def unchanged(self, point: UUID, size: int, mtime: int, post: str) -> bool:
-        """Whether the store told just this of a picture, which then is noted to be there; quicker than `meet`."""
-        row = self._prints.find(point, size, mtime, post)
+    def unchanged(self, image: str, size: int, mtime: int, post: str) -> bool:
+        """Whether the store told just this of the picture with this key, which then is noted to be there; quicker than `meet`."""
+        row = self._prints.find(image, size, mtime, post)
         if row is None:
             return False
         self._is_there(row)
@@ -212,7 +212,7 @@ class KnownPictures:
         for record in records:
             known = Known.of(record)
             count += 1
-            self._prints.note(record.id, known)
+            self._prints.note(known)
             block.append(
                 (record.id.bytes, known.image, known.size, known.mtime, known.post, known.sha256, known.gps_city)
             )
@@ -255,22 +255,22 @@ class KnownPictures:
 
 
 class _Prints:
-    """Of pictures that are numbered from 1: the first half of the point id, a hash of it with size, time of change and post, one
-    of the digest of their bytes (0 for none), and the number, by the first of these in order."""
+    """Of pictures that are numbered from 1: a hash of the key, one of it with size, time of change and post, one of the digest of
+    the bytes (0 for none), and the number, by the first of these in order."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="topicidx-")  # noqa: SIM115 closed by close
         self._mapped: mmap.mmap | None = None
         self._views: tuple[memoryview, memoryview, memoryview, memoryview] | None = None
         self._unwritten = array("Q")
-        self._count, self._last, self._ordered = 0, -1, True
+        self._count = 0
 
-    def note(self, point: UUID, known: Known) -> None:
+    def note(self, known: Known) -> None:
         """The next picture."""
-        first = point.int >> 64
-        self._count, self._ordered, self._last = self._count + 1, self._ordered and first >= self._last, first
+        self._count += 1
         digest = 0 if known.sha256 is None else hash(known.sha256) & _LARGEST or 1
-        self._unwritten.extend((first, _print(point, known.size, known.mtime, known.post), digest, self._count))
+        told = _print(known.image, known.size, known.mtime, known.post)
+        self._unwritten.extend((hash(known.image) & _LARGEST, told, digest, self._count))
 
     def write(self) -> None:
         """Bring what was noted to the file."""
@@ -283,10 +283,11 @@ class _Prints:
         if not self._count:
             return
         self._mapped = mmap.mmap(self._file.fileno(), 0)
-        if not self._ordered:
-            noted = np.frombuffer(self._mapped, dtype=np.uint64).reshape(self._count, 4)
-            noted[:] = noted[np.argsort(noted[:, 0], kind="stable")]
-            del noted
+        noted = np.frombuffer(self._mapped, dtype=np.uint64).reshape(self._count, 4)
+        order = np.argsort(noted[:, 0])
+        for column in noted.T:  # one after the other, for the memory
+            column[:] = column[order]
+        del noted, column
         with memoryview(self._mapped) as whole, whole.cast("Q") as numbers:
             self._views = numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4]
 
@@ -297,14 +298,14 @@ class _Prints:
         digests = np.sort(np.asarray(self._views[2]))
         return int(np.count_nonzero((digests[1:] == digests[:-1]) & (digests[1:] != 0)))
 
-    def find(self, point: UUID, size: int, mtime: int, post: str) -> int | None:
+    def find(self, image: str, size: int, mtime: int, post: str) -> int | None:
         """The number of the picture of which just this was noted."""
         if self._views is None:
             return None
-        points, prints, _, rows = self._views
-        first = point.int >> 64
-        place = bisect_left(points, first)
-        if place == len(points) or points[place] != first or prints[place] != _print(point, size, mtime, post):
+        keys, prints, _, rows = self._views
+        key = hash(image) & _LARGEST
+        place = bisect_left(keys, key)
+        if place == len(keys) or keys[place] != key or prints[place] != _print(image, size, mtime, post):
             return None
         return int(rows[place])
 
@@ -324,8 +325,8 @@ def _full(error: Exception) -> StoreFullError:
     )
 
 
-def _print(point: UUID, size: int | None, mtime: int | None, post: str | None) -> int:
-    return hash((point.int, size, mtime, post)) & _LARGEST
+def _print(image: str, size: int | None, mtime: int | None, post: str | None) -> int:
+    return hash((image, size, mtime, post)) & _LARGEST
 
 
 def _whole(value: JsonValue) -> int | None:

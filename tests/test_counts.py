@@ -28,7 +28,7 @@ from topicidx.settings import IngestSettings
 Paint = Callable[..., Path]
 
 #: Python functions that are called by one more picture of an ingest that finds it unchanged, and by one more query of a word.
-UNCHANGED_CALLS, QUERY_CALLS = 130, 950
+UNCHANGED_CALLS, QUERY_CALLS = 122, 950
 #: Bytes that go to the process that writes, for each picture.
 WRITTEN_BYTES = 3_000
 

@@ -1,5 +1,6 @@
 """`topicidx ingest`: pictures to a store."""
 
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Skipped pictures that are listed on the screen; the file has them all.
 _LISTED = 20
+#: Seconds between two states of the progress that are shown.
+_SHOWN_EVERY = 0.05
 
 
 def ingest(
@@ -175,7 +178,14 @@ def _listed(sources: dict[str, int]) -> str:
 
 
 def _counting(show: Show) -> "Callable[[IngestReport], None]":
+    due = 0.0
+
     def on_picture(report: "IngestReport") -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now < due:  # a million files may be found unchanged in a minute
+            return
+        due = now + _SHOWN_EVERY
         done = report.indexed + report.reused + report.updated + report.unchanged + len(report.skipped)
         show(
             done,

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from topicidx.errors import StoreFullError
+from topicidx.indexer import known_pictures
 from topicidx.indexer.known_pictures import Known, KnownPictures
 from topicidx.indexer.store import Record
 
@@ -117,22 +118,24 @@ def test_a_full_disk_is_told_with_what_to_do(known: KnownPictures) -> None:
 def test_pictures_of_which_just_the_same_is_told_are_unchanged_and_there(points: tuple[int, ...]) -> None:
     ids = [UUID(int=point << 100) for point in points]
     with KnownPictures([record(point, str(number), size=number) for number, point in enumerate(ids)]) as known:
-        assert not known.unchanged(ids[0], 1, 5, "said")
-        assert not known.unchanged(ids[0], 0, 6, "said")
-        assert not known.unchanged(ids[0], 0, 5, "else")
-        assert not known.unchanged(UUID(int=4 << 100), 0, 5, "said")
-        assert known.unchanged(ids[1], 1, 5, "said")
+        assert not known.unchanged("photos/0", 1, 5, "said")
+        assert not known.unchanged("photos/0", 0, 6, "said")
+        assert not known.unchanged("photos/0", 0, 5, "else")
+        assert not known.unchanged("photos/3", 0, 5, "said")
+        assert known.unchanged("photos/1", 1, 5, "said")
         assert list(known.not_met()) == [(ids[0], "photos/0"), (ids[2], "photos/2")]
         known.put(ids[0], Known("photos/0"))
-        assert known.unchanged(ids[0], 0, 5, "said")  # as the store told when it was asked
+        assert known.unchanged("photos/0", 0, 5, "said")  # as the store told when it was asked
 
 
-def test_pictures_whose_numbers_begin_alike_are_told_apart() -> None:
-    ids = [UUID(int=7 << 64 | number) for number in range(3)]
+def test_keys_whose_hashes_are_the_same_are_told_apart_by_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_pictures, "_LARGEST", 0)  # of the key's hash nothing is left
+    monkeypatch.setattr(known_pictures, "_print", lambda image, *said: hash((image, *said)) & 2**64 - 1)
+    ids = [UUID(int=number) for number in range(3)]
     with KnownPictures([record(point, str(number), size=number) for number, point in enumerate(ids)]) as known:
-        assert not known.unchanged(ids[2], 0, 5, "said")
-        assert known.unchanged(ids[0], 0, 5, "said")
-        assert [known.meet(point) for point in ids[1:]] == [Known(f"photos/{n}", n, 5, "said", BYTES) for n in (1, 2)]
+        found = [known.unchanged(f"photos/{number}", number, 5, "said") for number in range(3)]
+        assert found.count(True) == 1  # the others are looked up in the table
+        assert [known.meet(point) for point in ids] == [Known(f"photos/{n}", n, 5, "said", BYTES) for n in range(3)]
 
 
 def test_where_nothing_has_changed_no_table_is_made() -> None:
@@ -142,7 +145,7 @@ def test_where_nothing_has_changed_no_table_is_made() -> None:
         for number in range(count)
     ]
     with KnownPictures(told) as known:
-        assert all(known.unchanged(UUID(int=number << 80), number, 5, "said") for number in range(count))
+        assert all(known.unchanged(f"photos/{number}", number, 5, "said") for number in range(count))
         assert (list(known.not_met()), len(known), known._rows) == ([], count, None)
         found = known.duplicates()
         assert known._rows is None
@@ -153,4 +156,4 @@ def test_where_nothing_has_changed_no_table_is_made() -> None:
 
 def test_of_nothing_nothing_is_unchanged() -> None:
     with KnownPictures() as known:
-        assert not known.unchanged(ONE, 10, 5, "said")
+        assert not known.unchanged("photos/a", 10, 5, "said")
