@@ -22,11 +22,11 @@ def program() -> None:
 def _chosen(arguments: list[str]) -> Callable[[], None]:
     """What runs a command: for `query WORDS`, what does without the libraries that read options, which take as long to import as
     the query."""
-    plain = len(arguments) > 1 and arguments[0] == "query" and not any(word.startswith("-") for word in arguments[1:])
-    if (
-        plain and os.name != "nt" and "_TOPICIDX_COMPLETE" not in os.environ
-    ):  # on Windows, words may be patterns of files
-        return partial(_ask, arguments[1:])
+    command, words = arguments[:1], arguments[1:]
+    plain = command == ["query"] and words and not any(word.startswith("-") for word in words)
+    # On Windows, words may be patterns of files.
+    if plain and os.name != "nt" and "_TOPICIDX_COMPLETE" not in os.environ:
+        return partial(_ask, words)
     from topicidx.cli.app import main
 
     return main
