@@ -1,6 +1,5 @@
 """The commands of `topicidx`, and how errors reach people."""
 
-import sys
 from collections import UserDict
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -8,8 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from topicidx.cli.console import escape_what_cannot_be_printed, log_to_stderr, tell_error
-from topicidx.errors import TopicidxError
+from topicidx.cli.console import log_to_stderr, run_command
 from topicidx.version import __version__
 
 
@@ -102,9 +100,4 @@ def _root(
 
 def main() -> None:
     """Run the command line: exit code 0 done, 1 failed, 2 wrong use, 130 interrupted."""
-    escape_what_cannot_be_printed()
-    try:
-        app()
-    except TopicidxError as error:
-        tell_error(error)
-        sys.exit(error.exit_code)
+    run_command(app)

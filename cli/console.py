@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from rich.console import Console, OverflowMethod
 
+from topicidx.errors import TopicidxError
+
 #: Called with (done, all or None, text).
 Show = Callable[[int, int | None, str], None]
 
@@ -27,6 +29,16 @@ def log_to_stderr(*, verbose: bool) -> None:
     """Have warnings, and with `verbose` more, shown on stderr."""
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+
+
+def run_command(command: Callable[[], object]) -> None:
+    """Run a command: where it cannot do what was asked, say why and end with the error's exit code."""
+    escape_what_cannot_be_printed()
+    try:
+        command()
+    except TopicidxError as error:
+        tell_error(error)
+        sys.exit(error.exit_code)
 
 
 def results() -> Console:

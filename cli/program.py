@@ -33,18 +33,13 @@ def _chosen(arguments: list[str]) -> Callable[[], None]:
 
 
 def _ask(words: list[str]) -> None:
-    from topicidx.cli.console import escape_what_cannot_be_printed, log_to_stderr, tell_error
-    from topicidx.errors import TopicidxError
+    from topicidx.cli.console import log_to_stderr, run_command
 
-    escape_what_cannot_be_printed()
     log_to_stderr(verbose=False)
     try:
         from topicidx.cli.asking import ask
 
-        ask(words)
-    except TopicidxError as error:
-        tell_error(error)
-        sys.exit(error.exit_code)
+        run_command(partial(ask, words))
     except BrokenPipeError:  # nobody reads any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

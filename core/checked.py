@@ -75,38 +75,42 @@ class Checked:
     unknown: ClassVar[Literal["ignore", "forbid"]] = "forbid"
 
     def __post_init__(self) -> None:
-        given = {field: getattr(self, field.name) for field in fields(self)}
-        if not all(_fits(value, field.type) or is_default(field, value) for field, value in given.items()):
+        given = dict(vars(self))
+        if not all(
+            _fits(given[field.name], field.type) or _is_default(field, given[field.name]) for field in fields(self)
+        ):
             from topicidx.checks import checked
 
-            for name, value in checked(type(self), {field.name: value for field, value in given.items()}).items():
+            for name, value in checked(type(self), given).items():
                 object.__setattr__(self, name, value)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
         """From values by name, such as those of a JSON file, nested ones in tables. Raises CheckError."""
-        if _are_plain(values, cls):
-            return _made(cls, values)
+        made = _made(cls, values)
+        if made is not None:
+            return made
         from topicidx.checks import checked
 
         return cls(**checked(cls, values))
 
     def to_json(self, *, without_defaults: bool = False) -> dict[str, Any]:
         """The values by name, in JSON values."""
-        given = ((field, getattr(self, field.name)) for field in fields(self))
+        given = {field: getattr(self, field.name) for field in fields(self)}
         return {
-            field.name: _json(value) for field, value in given if not (without_defaults and is_default(field, value))
+            field.name: _json(value)
+            for field, value in given.items()
+            if not (without_defaults and _is_default(field, value))
         }
 
 
 T = TypeVar("T", bound=Checked)
 
 
-def is_default(field: "Field[Any]", value: Any) -> bool:
+def _is_default(field: "Field[Any]", value: Any) -> bool:
     """Whether a field has the value that it has where nothing is said."""
-    if field.default_factory is not MISSING:
-        return bool(value == field.default_factory())
-    return value is field.default or (field.default is not MISSING and bool(value == field.default))
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return bool(value == default)
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -128,23 +132,6 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _are_plain(values: Any, kind: type[Checked]) -> bool:
-    """Whether values by name plainly are those of a dataclass."""
-    if not isinstance(values, Mapping):
-        return False
-    known = {field.name: field for field in fields(kind)}
-    needed = {name for name, field in known.items() if field.default is field.default_factory is MISSING}
-    if not needed <= set(values) or (kind.unknown == "forbid" and not set(values) <= set(known)):
-        return False
-    return all(
-        _are_plain(values[name], nested)
-        if (nested := _nested(field.type, values[name]))
-        else _fits(values[name], field.type)
-        for name, field in known.items()
-        if name in values
-    )
-
-
 def _nested(kind: Any, value: Any) -> type[Checked] | None:
     """The dataclass that a table is meant for."""
     if not isinstance(value, Mapping):
@@ -153,16 +140,23 @@ def _nested(kind: Any, value: Any) -> type[Checked] | None:
     return next((one for one in kinds if isinstance(one, type) and issubclass(one, Checked)), None)
 
 
-def _made(kind: type[T], values: Mapping[str, Any]) -> T:
-    return kind(
-        **{
-            field.name: _made(nested, values[field.name])
-            if (nested := _nested(field.type, values[field.name]))
-            else values[field.name]
-            for field in fields(kind)
-            if field.name in values
-        }
-    )
+def _made(kind: type[T], values: Any) -> T | None:
+    """The dataclass of values by name that plainly are its own; None where that cannot be told so easily."""
+    known = {field.name: field for field in fields(kind)}
+    needed = {name for name, field in known.items() if field.default is field.default_factory is MISSING}
+    if not isinstance(values, Mapping) or not needed <= set(values):
+        return None
+    made = {}
+    for name, value in values.items():
+        if name not in known:
+            if kind.unknown == "forbid":
+                return None
+            continue
+        nested = _nested(known[name].type, value)
+        made[name] = _made(nested, value) if nested else value
+        if not _fits(made[name], known[name].type) or (nested and made[name] is None):
+            return None
+    return kind(**made)
 
 
 def _json(value: Any) -> Any:

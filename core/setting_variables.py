@@ -9,10 +9,10 @@ from topicidx.checks import model_of
 from topicidx.errors import SettingsError
 from topicidx.settings import PREFIX, Settings
 
-_Checked: Any = model_of(Settings)
+_Model: Any = model_of(Settings)
 
 
-class _Variables(_Checked, BaseSettings):  # type: ignore[misc]  # what it is made from is made on the way
+class _Variables(_Model, BaseSettings):  # type: ignore[misc]  # what it is made from is made on the way
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True
     )

@@ -60,6 +60,10 @@ class CaptionSettings(Checked):
     #: it.
     workers: Positive | None = None
 
+    def decisive(self) -> dict[str, Any]:
+        """The settings that decide what is learned, in JSON values."""
+        return {name: value for name, value in self.to_json().items() if name != "workers"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class LdaSettings(CaptionSettings):

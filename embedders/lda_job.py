@@ -81,8 +81,7 @@ class LdaJob:
         return DiskCorpus(self.folder)
 
     def _described(self) -> dict[str, Any]:
-        settings = {name: value for name, value in self.settings.to_json().items() if name != "workers"}
-        return {"normalizer": self.normalizer.to_json(), "settings": settings, "seed": self.seed}
+        return {"normalizer": self.normalizer.to_json(), "settings": self.settings.decisive(), "seed": self.seed}
 
     def _identity(self) -> dict[str, Any]:
         digest = hashlib.sha256(np.load(self.folder / DIGESTS).tobytes())

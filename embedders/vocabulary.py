@@ -115,9 +115,9 @@ class Vocabulary:
     @classmethod
     def read(cls, path: Path) -> "Vocabulary":
         """Read what `write` wrote. Raises ValueError, KeyError or TypeError where the file is damaged."""
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         # All lines at once, which takes a third of the time that one after the other takes.
-        entries = json.loads(f"[{','.join(lines)}]")
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").replace("\n", ",")
+        entries = json.loads(f"[{lines}]")
         words = tuple(
             Word(entry["stem"], tuple(entry["forms"].items()), entry["documents"], _also(entry)) for entry in entries
         )

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from topicidx.checked import Checked
 from topicidx.embedders.protocols import NO_PROGRESS, TextEncoder, TextProgress, text_encoder_class
 from topicidx.embedders.stored_files import without_bytes
 from topicidx.embedders.topic_space import TopicSpace, write_topic_space
 from topicidx.errors import SettingsError, SpaceError, SpaceNotFoundError, TrainingError
 from topicidx.indexer.sources import Source
 from topicidx.indexer.text_training import Documents, prepare_text, remove_work, train_text, work_folder
-from topicidx.settings import TrainingSettings
+from topicidx.settings import CaptionSettings, TrainingSettings
 from topicidx.version import __version__
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def train(
         )
     encoder_class = text_encoder_class(text_encoder) if only != "image" else None
     wanted = training or TrainingSettings()
-    described = _json(text_settings)
+    described = text_settings.decisive() if isinstance(text_settings, CaptionSettings) else text_settings
     work = work_folder(trainings, source, text_encoder, described, seed)
     network, documents = None, Documents(source.captions)
     if only != "text":
@@ -186,13 +185,6 @@ def _refuse_torchrun() -> None:
             "train SOURCE --nproc N` starts the processes itself; for several machines `topicidx train SOURCE --prepare` "
             "says what to start with torchrun"
         )
-
-
-def _json(settings: Any) -> Any:
-    """Settings as JSON values, but for those that do not change what is learned."""
-    if not isinstance(settings, Checked):
-        return settings
-    return {name: value for name, value in settings.to_json().items() if name != "workers"}
 
 
 def _existing(folder: Path) -> TopicSpace | None:

@@ -52,11 +52,12 @@ class Shard:
         self,
         engine: edge.EdgeShard,
         beside: "tempfile.TemporaryDirectory[str] | None" = None,
-        quantized: Sequence[Path] = (),
+        folder: Path | None = None,
     ) -> None:
         self._engine = engine
         self._beside = beside
-        self._unread = list(quantized)
+        #: Where quantized vectors lie that were not read yet.
+        self._unread = folder
 
     @classmethod
     def create(cls, folder: Path, dimensions: int, *, log: bool, approximate: bool = False) -> "Shard":
@@ -72,7 +73,7 @@ class Shard:
     @classmethod
     def load(cls, folder: Path) -> "Shard":
         """Open an existing shard."""
-        return cls(edge.EdgeShard.load(str(folder)), quantized=_quantized(folder))
+        return cls(edge.EdgeShard.load(str(folder)), folder=folder)
 
     @classmethod
     def load_to_change(cls, folder: Path, dimensions: int, *, approximate: bool) -> "Shard":
@@ -104,7 +105,7 @@ class Shard:
                 Path(beside.name, path.name).symlink_to(path.absolute())
             else:
                 shutil.copy(path, beside.name)
-        return cls(edge.EdgeShard.load(beside.name), beside, _quantized(folder))
+        return cls(edge.EdgeShard.load(beside.name), beside, folder)
 
     @property
     def fields(self) -> dict[str, FieldType]:
@@ -184,13 +185,14 @@ class Shard:
 
     def vectors(self, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
         found = self._engine.retrieve(list(ids), False, True)
-        return {_uuid(record.id): np.asarray(record.vector, dtype=np.float32) for record in found}
+        return {_uuid(record.id): vector for record, vector in zip(found, _vectors(found), strict=True)}
 
     def points(self, ids: Sequence[UUID]) -> dict[UUID, tuple[NDArray[np.float32], Payload]]:
         """Vectors and payloads of those ids that are there."""
         found = self._engine.retrieve(list(ids), True, True)
         return {
-            _uuid(record.id): (np.asarray(record.vector, dtype=np.float32), record.payload or {}) for record in found
+            _uuid(record.id): (vector, record.payload or {})
+            for record, vector in zip(found, _vectors(found), strict=True)
         }
 
     def scroll(self, fields: Sequence[str] | None = None, where: PointFilter | None = None) -> Iterator[Record]:
@@ -219,9 +221,9 @@ class Shard:
     def _read_ahead(self) -> None:
         """Have the system keep the quantized vectors in memory: the engine lets go of them when it opens a shard, and would have
         them read again page by page, which takes ten times as long as reading the whole file."""
-        files, self._unread = self._unread, []
+        folder, self._unread = self._unread, None
         part = bytearray(_PART)
-        for path in files:
+        for path in folder.glob("segments/*/vector_storage/quantized.data") if folder else ():
             with suppress(OSError), path.open("rb", buffering=0) as file:
                 while file.readinto(part):
                     pass
@@ -246,11 +248,6 @@ class Shard:
         # The engine goes on listing values that no point has any more.
         counts = {str(hit.value): hit.count for hit in self._engine.facet(request).hits if hit.count}
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _quantized(folder: Path) -> list[Path]:
-    """The files with the quantized vectors of a shard's finished segments."""
-    return sorted(folder.glob("segments/*/vector_storage/quantized.data"))
 
 
 def _config(dimensions: int, *, log: bool | None, approximate: bool) -> edge.EdgeConfig:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -106,7 +106,7 @@ def test_values_are_checked_however_they_are_given() -> None:
 
 
 def test_values_cannot_be_changed() -> None:
-    with pytest.raises(AttributeError):
+    with pytest.raises(FrozenInstanceError):
         Settings().limit = 3  # type: ignore[misc]
 
 

@@ -1,6 +1,7 @@
 """Flags over `TOPICIDX_*` variables over `topicidx.toml`, and what is said of a setting that is wrong."""
 
 import os
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_file_that_is_named_must_be_there(folder: Path) -> None:
 
 
 def test_settings_cannot_be_changed() -> None:
-    with pytest.raises(AttributeError):
+    with pytest.raises(FrozenInstanceError):
         Settings.load().limit = 3
 
 
